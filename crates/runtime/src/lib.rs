@@ -1,0 +1,3 @@
+//! An image becomes a running gadget: phases, threads and shutdown.
+
+#![forbid(unsafe_code)]
