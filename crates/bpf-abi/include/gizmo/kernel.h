@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note OR Apache-2.0 */
+/*
+ * The kernel fields that gizmo's own programs read, and no others.
+ *
+ * Each structure is a CO-RE view: libbpf finds the members' real offsets in the running kernel's BTF, so neither their
+ * order nor what is left out matters here.
+ */
+#ifndef GIZMO_KERNEL_H
+#define GIZMO_KERNEL_H
+
+#include <gizmo/types.h>
+#include <stdbool.h>
+
+#define KERNEL_VIEW __attribute__((preserve_access_index))
+
+struct ns_common {
+	unsigned int inum;
+} KERNEL_VIEW;
+
+struct mnt_namespace {
+	struct ns_common ns;
+} KERNEL_VIEW;
+
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+} KERNEL_VIEW;
+
+struct css_set;
+
+struct thread_info {
+	unsigned long flags;
+	unsigned int status; /* x86 only */
+} KERNEL_VIEW;
+
+struct task_struct {
+	struct thread_info thread_info;
+	int pid;
+	int tgid;
+	struct nsproxy *nsproxy;
+	struct css_set *cgroups;
+	char comm[16];
+} KERNEL_VIEW;
+
+struct linux_binprm {
+	const char *filename;
+} KERNEL_VIEW;
+
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+	unsigned long bp, r10, r9, r8, bx, cx, dx, si, di, orig_ax;
+} KERNEL_VIEW;
+#elif defined(__TARGET_ARCH_arm64)
+struct user_pt_regs {
+	unsigned long regs[31];
+} KERNEL_VIEW;
+struct pt_regs {
+	unsigned long regs[31];
+	unsigned long orig_x0;
+	int syscallno;
+} KERNEL_VIEW;
+#else
+#error "unknown target architecture"
+#endif
+
+#endif

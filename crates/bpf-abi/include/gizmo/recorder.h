@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note OR Apache-2.0 */
+/*
+ * What the recorder's eBPF programs and its guest say to each other: rings, records, captures and capture rules.
+ *
+ * A ring belongs to one container. It is an array of segments, the same number for each possible CPU: CPU c owns the
+ * segments c * n to c * n + n - 1 and fills them in turn. A record never crosses a segment; overwriting drops whole
+ * segments. All numbers are in host order.
+ */
+#ifndef GIZMO_RECORDER_H
+#define GIZMO_RECORDER_H
+
+#include <gizmo/types.h>
+
+/* One map look-up through the host API copies one segment. */
+#define SEGMENT_BYTES 65536
+#define SEGMENT_HEADER_BYTES 16
+#define SEGMENT_DATA_BYTES (SEGMENT_BYTES - SEGMENT_HEADER_BYTES)
+
+struct segment {
+	__u32 generation; /* how often the segment was begun anew */
+	__u32 committed;  /* bytes of data that hold whole records */
+	__u64 first_sequence; /* number of the first record, counted per ring and CPU from 0 */
+	__u8 data[SEGMENT_DATA_BYTES];
+};
+
+/* ABIs, numbered as in gizmo-syscalls. */
+enum abi {
+	ABI_X86_64,
+	ABI_I386,
+	ABI_X32,
+	ABI_ARM64,
+	ABI_ARM,
+	ABI_COUNT,
+};
+
+/* Numbers below this have a bit in the selection and a rule; the others are rare and found in a hash. */
+#define NUMBERS_PER_ABI 512
+
+enum record_flags {
+	RECORD_NO_ENTER = 1,      /* seen only when it returned: neither duration nor memory */
+	RECORD_NEVER_RETURNS = 2, /* written when the call began */
+	RECORD_KILLED = 4,        /* the task died inside the call */
+};
+
+/*
+ * One call. The header is followed by the arguments, 8 bytes each, then by the captures; bytes is a multiple of 8 and
+ * counts everything.
+ */
+struct record {
+	__u16 bytes;
+	__u8 flags;
+	__u8 abi;
+	__u8 args;
+	__u8 captures;
+	__u16 reserved;
+	__u64 start_boot_ns; /* clock that goes on during suspend; with RECORD_NO_ENTER the time of the return */
+	__u64 duration_ns;
+	__s64 ret;
+	__u32 number;
+	__u32 pid; /* process, i.e. thread group, as the initial namespace numbers it */
+	__u32 tid;
+	__u32 reserved2;
+	char comm[16];
+};
+
+#define RECORD_ARGS 6
+
+enum capture_flags {
+	CAPTURE_FAULT = 1,          /* the memory could not be read, neither when the call began nor when it returned */
+	CAPTURE_LENGTH_UNKNOWN = 2, /* there is more, nobody knows how much */
+};
+
+/* What a pointer pointed to; followed by the bytes, padded to a multiple of 8. */
+struct capture {
+	__u8 arg;
+	__u8 part; /* 0 the data itself, 1 the name in a msghdr */
+	__u8 flags;
+	__u8 reserved;
+	__u16 bytes;  /* captured */
+	__u16 reserved2;
+	__u64 length; /* that the memory really has, at least bytes */
+};
+
+/* Of one capture. A longer text or buffer is cut, and its real length kept. */
+#define CAPTURE_BYTES 256
+/* Of all captures of one call: four rules, one of which may be a msghdr with its name. */
+#define CAPTURES_BYTES (5 * (CAPTURE_BYTES + 16))
+#define RECORD_MAX_BYTES (64 + 8 * RECORD_ARGS + CAPTURES_BYTES)
+
+enum capture_kind {
+	CAPTURE_NONE,
+	CAPTURE_TEXT,           /* up to a NUL */
+	CAPTURE_LENGTH_IN_ARG,  /* as many bytes as argument from says */
+	CAPTURE_LENGTH_IS_RET,  /* as many bytes as the call returned */
+	CAPTURE_FIXED,          /* size bytes */
+	CAPTURE_LENGTH_POINTED, /* as many bytes as the u32 says that argument from points to */
+	CAPTURE_IOVEC,          /* an iovec whose count is argument from */
+	CAPTURE_MSGHDR,
+	CAPTURE_TEXTS,          /* pointers to texts, up to a NULL */
+};
+
+struct capture_rule {
+	__u8 arg;
+	__u8 kind;
+	__u8 from;
+	__u8 at_exit;
+	__u32 size;
+};
+
+#define RULE_CAPTURES 4
+
+enum rule_flags {
+	RULE_KNOWN = 1,         /* args is meaningful */
+	RULE_NEVER_RETURNS = 2,
+	RULE_FORKS = 4,         /* the child, too, leaves by the exit hook: with result 0 and without an enter */
+	RULE_EXECS = 8,
+};
+
+/* How to record a system call. */
+struct rule {
+	__u8 args;
+	__u8 flags;
+	__u8 captures;
+	__u8 reserved[5];
+	struct capture_rule capture[RULE_CAPTURES];
+};
+
+/* Which calls are recorded: a bit per number below NUMBERS_PER_ABI. */
+struct selection {
+	__u64 enter[ABI_COUNT][NUMBERS_PER_ABI / 64];
+	/*
+	 * What the exit hook lets through: the same, and every number that an execve may return with after it changed the
+	 * task's ABI.
+	 */
+	__u64 exit[ABI_COUNT][NUMBERS_PER_ABI / 64];
+};
+
+/* What the guest switches while the programs run. */
+struct control {
+	__u32 generation; /* changes with every change of who is recorded */
+	__u32 recording;
+};
+
+/* Where a container's recording goes. */
+struct recorded {
+	__u32 slot;
+	__u32 armed; /* nothing is recorded before the next execve */
+};
+
+/* Per ring and CPU: what is written next, and what could not be recorded. */
+struct cursor {
+	__u64 sequence;
+	__u32 segment;
+	__u32 used;
+	__u64 refused; /* records for which there was no room, or no ring */
+};
+
+#endif

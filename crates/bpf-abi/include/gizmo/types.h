@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note OR Apache-2.0 */
+/*
+ * The kernel's fixed-width types, so that programs build without the headers of a C library for the target. They are
+ * the same types as those of linux/types.h, which may be included as well.
+ */
+#ifndef GIZMO_TYPES_H
+#define GIZMO_TYPES_H
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef unsigned long long __u64;
+typedef signed char __s8;
+typedef short __s16;
+typedef int __s32;
+typedef long long __s64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef __u64 __be64;
+typedef __u32 __wsum;
+
+#endif

@@ -1,0 +1,26 @@
+//! Headers shared with eBPF programs and the Rust types generated from them.
+//!
+//! `include/gizmo` is the truth: programs include the headers, [`recorder`] is made from them by bindgen, and both sides
+//! assert the sizes. Nothing here reads or writes anything.
+
+#![forbid(unsafe_code)]
+
+/// The recorder's records, from `include/gizmo/recorder.h`; what each member means is said there.
+#[expect(missing_docs, non_camel_case_types, clippy::pub_underscore_fields, reason = "generated from C")]
+pub mod recorder {
+    include!(concat!(env!("OUT_DIR"), "/recorder.rs"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::recorder::*;
+
+    #[test]
+    fn sizes_are_those_that_the_programs_assert() {
+        assert_eq!(size_of::<segment>(), SEGMENT_BYTES as usize);
+        assert_eq!(size_of::<record>(), 64);
+        assert_eq!(size_of::<capture>(), 16);
+        assert_eq!(size_of::<rule>(), 40);
+        assert_eq!(size_of::<selection>(), 2 * ABI_COUNT as usize * 64);
+    }
+}
