@@ -1,0 +1,247 @@
+//! The rules that do not follow from a declaration: buffers, vectors, messages, addresses and small structures.
+//!
+//! A `char *` that is a buffer is listed here with its right length and time; the rest of the `char *` parameters are
+//! strings, which `rules` adds on its own. Positions are the same in every ABI, and names that only 32-bit tables
+//! have (`send`, `clock_nanosleep_time64`) stand next to their relatives.
+
+use super::CaptureKind::{Bytes, Iovec, MsgHdr, Str, StrVec};
+use super::Len::{Arg, Fixed, MinArgReturn, PointedU32, Return};
+use super::{CaptureKind, CaptureRule, Direction, IovecLen, Len, When};
+
+/// `struct __kernel_timespec`; two 32-bit numbers for the old calls of 32-bit ABIs.
+const TIMESPEC_BYTES: u32 = 16;
+/// `struct rlimit64` and, on 64-bit ABIs, `struct rlimit`.
+const RLIMIT_BYTES: u32 = 16;
+/// `int [2]`, filled with two descriptors.
+const FD_PAIR_BYTES: u32 = 8;
+
+const fn enter(arg: u8, kind: CaptureKind) -> CaptureRule {
+    CaptureRule {
+        arg,
+        kind,
+        when: When::Enter,
+    }
+}
+
+const fn exit(arg: u8, kind: CaptureKind) -> CaptureRule {
+    CaptureRule {
+        arg,
+        kind,
+        when: When::Exit,
+    }
+}
+
+/// Bytes that the caller passes.
+const fn input(arg: u8, len: Len) -> CaptureRule {
+    enter(arg, Bytes { len })
+}
+
+/// Bytes that the kernel writes.
+const fn output(arg: u8, len: Len) -> CaptureRule {
+    exit(arg, Bytes { len })
+}
+
+const fn gather(arg: u8) -> CaptureRule {
+    enter(
+        arg,
+        Iovec {
+            count_arg: arg + 1,
+            len: IovecLen::Own,
+        },
+    )
+}
+
+const fn scatter(arg: u8) -> CaptureRule {
+    exit(
+        arg,
+        Iovec {
+            count_arg: arg + 1,
+            len: IovecLen::Return,
+        },
+    )
+}
+
+static LISTED: &[(&[&str], &[CaptureRule])] = &[
+    // Files.
+    (&["read", "pread64"], &[output(1, Return)]),
+    (&["write", "pwrite64"], &[input(1, Arg(2))]),
+    (&["readv", "preadv", "preadv2"], &[scatter(1)]),
+    (&["writev", "pwritev", "pwritev2", "vmsplice"], &[gather(1)]),
+    (&["process_vm_readv"], &[scatter(1)]),
+    (&["process_vm_writev"], &[gather(1)]),
+    (&["getcwd"], &[exit(0, Str)]),
+    (&["readlink"], &[output(1, Return)]),
+    (&["readlinkat"], &[output(2, Return)]),
+    (&["openat2"], &[input(2, Arg(3))]),
+    (&["pipe", "pipe2"], &[output(0, Fixed(FD_PAIR_BYTES))]),
+    // Options of most file systems are a string; binary ones end at their first NUL.
+    (&["mount"], &[enter(4, Str)]),
+    (&["fsconfig"], &[enter(3, Str)]),
+    // Extended attributes.
+    (
+        &["getxattr", "lgetxattr", "fgetxattr"],
+        &[output(2, MinArgReturn(3))],
+    ),
+    (&["setxattr", "lsetxattr", "fsetxattr"], &[input(2, Arg(3))]),
+    (
+        &["listxattr", "llistxattr", "flistxattr"],
+        &[output(1, MinArgReturn(2))],
+    ),
+    (&["listxattrat"], &[output(3, MinArgReturn(4))]),
+    // Sockets.
+    (&["bind", "connect"], &[input(1, Arg(2))]),
+    (
+        &["accept", "accept4", "getsockname", "getpeername"],
+        &[output(1, PointedU32(2))],
+    ),
+    (&["send"], &[input(1, Arg(2))]),
+    (&["sendto"], &[input(1, Arg(2)), input(4, Arg(5))]),
+    (&["recv"], &[output(1, MinArgReturn(2))]),
+    (
+        &["recvfrom"],
+        &[output(1, MinArgReturn(2)), output(4, PointedU32(5))],
+    ),
+    (
+        &["sendmsg"],
+        &[enter(
+            1,
+            MsgHdr {
+                direction: Direction::Send,
+            },
+        )],
+    ),
+    (
+        &["recvmsg"],
+        &[exit(
+            1,
+            MsgHdr {
+                direction: Direction::Receive,
+            },
+        )],
+    ),
+    (&["setsockopt"], &[input(3, Arg(4))]),
+    (&["getsockopt"], &[output(3, PointedU32(4))]),
+    (&["socketpair"], &[output(3, Fixed(FD_PAIR_BYTES))]),
+    // Processes.
+    (
+        &["execve"],
+        &[enter(0, Str), enter(1, StrVec), enter(2, StrVec)],
+    ),
+    (
+        &["execveat"],
+        &[enter(1, Str), enter(2, StrVec), enter(3, StrVec)],
+    ),
+    (&["clone3"], &[input(0, Arg(1))]),
+    (&["wait4", "waitpid"], &[output(1, Fixed(4))]),
+    (&["setrlimit"], &[input(1, Fixed(RLIMIT_BYTES))]),
+    (
+        &["getrlimit", "ugetrlimit"],
+        &[output(1, Fixed(RLIMIT_BYTES))],
+    ),
+    (
+        &["prlimit64"],
+        &[
+            input(2, Fixed(RLIMIT_BYTES)),
+            output(3, Fixed(RLIMIT_BYTES)),
+        ],
+    ),
+    // Time.
+    (&["nanosleep"], &[input(0, Fixed(TIMESPEC_BYTES))]),
+    (
+        &["clock_nanosleep", "clock_nanosleep_time64"],
+        &[input(2, Fixed(TIMESPEC_BYTES))],
+    ),
+    (
+        &["clock_settime", "clock_settime64"],
+        &[input(1, Fixed(TIMESPEC_BYTES))],
+    ),
+    (
+        &[
+            "clock_gettime",
+            "clock_gettime64",
+            "clock_getres",
+            "clock_getres_time64",
+        ],
+        &[output(1, Fixed(TIMESPEC_BYTES))],
+    ),
+    (
+        &["ppoll", "ppoll_time64"],
+        &[input(2, Fixed(TIMESPEC_BYTES))],
+    ),
+    (
+        &["pselect6", "pselect6_time64"],
+        &[input(4, Fixed(TIMESPEC_BYTES))],
+    ),
+    (&["epoll_pwait2"], &[input(3, Fixed(TIMESPEC_BYTES))]),
+    (
+        &["rt_sigtimedwait", "rt_sigtimedwait_time64"],
+        &[input(2, Fixed(TIMESPEC_BYTES))],
+    ),
+    (
+        &["semtimedop", "semtimedop_time64"],
+        &[input(3, Fixed(TIMESPEC_BYTES))],
+    ),
+    // Message queues, keys, the machine.
+    (
+        &["mq_timedsend", "mq_timedsend_time64"],
+        &[input(1, Arg(2)), input(4, Fixed(TIMESPEC_BYTES))],
+    ),
+    (
+        &["mq_timedreceive", "mq_timedreceive_time64"],
+        &[output(1, Return), input(4, Fixed(TIMESPEC_BYTES))],
+    ),
+    (&["add_key"], &[input(2, Arg(3))]),
+    (&["sethostname", "setdomainname"], &[input(0, Arg(1))]),
+    (&["syslog"], &[output(1, MinArgReturn(2))]),
+    (&["getrandom"], &[output(0, Return)]),
+    (&["kexec_file_load"], &[input(3, Arg(2))]),
+];
+
+/// The listed rules of a call; empty if it has none.
+pub(super) fn listed(name: &str) -> &'static [CaptureRule] {
+    LISTED
+        .iter()
+        .find(|(names, _)| names.contains(&name))
+        .map_or(&[], |(_, rules)| rules)
+}
+
+/// Whether a `char *` parameter is not a string although no rule takes it: the place of a shared memory segment, and a
+/// buffer that is not worth a rule since its call is gone (Linux 6.7) and its position differs between ABIs.
+pub(super) fn is_no_string(name: &str, parameter: &str) -> bool {
+    matches!(
+        (name, parameter),
+        ("shmat" | "shmdt", "shmaddr") | ("lookup_dcookie", "buf")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_call_is_listed_twice() {
+        let mut names: Vec<&str> = LISTED
+            .iter()
+            .flat_map(|(names, _)| names.iter().copied())
+            .collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn lengths_that_only_exist_after_the_call_are_never_asked_for_before() {
+        for (names, rules) in LISTED {
+            for rule in *rules {
+                let late = match rule.kind {
+                    Bytes { len } => matches!(len, Return | MinArgReturn(_) | PointedU32(_)),
+                    Iovec { len, .. } => len == IovecLen::Return,
+                    MsgHdr { direction } => direction == Direction::Receive,
+                    Str | StrVec => false,
+                };
+                assert!(!late || rule.when == When::Exit, "{names:?}");
+            }
+        }
+    }
+}

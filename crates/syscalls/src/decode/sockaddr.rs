@@ -1,0 +1,225 @@
+//! Socket addresses of every family as text.
+//!
+//! Never an error: an address that is too short for its family, or of a family without a form of its own, becomes hex
+//! digits behind the family. All ABIs are little-endian, so the family and host-order fields are too.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::text::{bare, hex, push};
+
+/// The address as text. `cut` says that the caller's address goes on after `bytes`.
+pub(super) fn sockaddr(bytes: &[u8], cut: bool) -> String {
+    let mut out = String::new();
+    let Some(family) = u16_at(bytes, 0) else {
+        out.push_str("family ?: ");
+        hex(bytes, &mut out);
+        return out;
+    };
+    let decoded = match family {
+        0 => {
+            out.push_str("unspec");
+            Some(())
+        }
+        1 => {
+            unix(&bytes[2..], cut, &mut out);
+            Some(())
+        }
+        2 => inet(bytes, &mut out),
+        10 => inet6(bytes, &mut out),
+        16 => netlink(bytes, &mut out),
+        17 => packet(bytes, &mut out),
+        38 => alg(bytes, &mut out),
+        40 => vsock(bytes, &mut out),
+        _ => None,
+    };
+    if decoded.is_none() {
+        match family_name(family) {
+            Some(name) => push(&mut out, format_args!("{name}: ")),
+            None => push(&mut out, format_args!("family {family}: ")),
+        }
+        hex(bytes, &mut out);
+        if cut {
+            out.push_str("...");
+        }
+    }
+    out
+}
+
+/// The names of the families that have a form of their own.
+fn family_name(family: u16) -> Option<&'static str> {
+    Some(match family {
+        2 => "inet",
+        10 => "inet6",
+        16 => "netlink",
+        17 => "packet",
+        38 => "alg",
+        40 => "vsock",
+        _ => return None,
+    })
+}
+
+/// A path ends at its first NUL; a first NUL means an abstract name, which ends with the address; nothing at all means
+/// a socket without a name.
+fn unix(name: &[u8], cut: bool, out: &mut String) {
+    out.push_str("unix:");
+    match name {
+        [] => {}
+        [0, name @ ..] => {
+            out.push('@');
+            bare(name, cut, out);
+        }
+        path => {
+            let end = path.iter().position(|&byte| byte == 0);
+            let path = &path[..end.unwrap_or(path.len())];
+            // A path may begin with the sign that stands for abstract names.
+            let path = path
+                .strip_prefix(b"@")
+                .inspect(|_| out.push_str("\\x40"))
+                .unwrap_or(path);
+            bare(path, cut && end.is_none(), out);
+        }
+    }
+}
+
+fn inet(bytes: &[u8], out: &mut String) -> Option<()> {
+    let port = be16_at(bytes, 2)?;
+    let addr = Ipv4Addr::from(array_at::<4>(bytes, 4)?);
+    push(out, format_args!("{addr}:{port}"));
+    Some(())
+}
+
+/// The scope id came after RFC 2133; the kernel still accepts addresses of 24 bytes without it.
+fn inet6(bytes: &[u8], out: &mut String) -> Option<()> {
+    let port = be16_at(bytes, 2)?;
+    let addr = Ipv6Addr::from(array_at::<16>(bytes, 8)?);
+    match u32_at(bytes, 24) {
+        None | Some(0) => push(out, format_args!("[{addr}]:{port}")),
+        Some(scope) => push(out, format_args!("[{addr}%{scope}]:{port}")),
+    }
+    Some(())
+}
+
+fn netlink(bytes: &[u8], out: &mut String) -> Option<()> {
+    let (pid, groups) = (u32_at(bytes, 4)?, u32_at(bytes, 8)?);
+    push(out, format_args!("netlink:pid={pid},groups={groups:#x}"));
+    Some(())
+}
+
+fn packet(bytes: &[u8], out: &mut String) -> Option<()> {
+    let (protocol, ifindex) = (be16_at(bytes, 2)?, u32_at(bytes, 4)? as i32);
+    let addr_bytes = usize::from(*bytes.get(11)?).min(8);
+    push(
+        out,
+        format_args!("packet:proto={protocol:#06x},ifindex={ifindex},addr="),
+    );
+    for (i, byte) in bytes[12..].iter().take(addr_bytes).enumerate() {
+        push(
+            out,
+            format_args!("{}{byte:02x}", if i == 0 { "" } else { ":" }),
+        );
+    }
+    Some(())
+}
+
+fn alg(bytes: &[u8], out: &mut String) -> Option<()> {
+    let until_nul = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .position(|&byte| byte == 0)
+            .unwrap_or(bytes.len())
+    };
+    let kind = bytes.get(2..16)?;
+    let name = bytes.get(24..)?;
+    out.push_str("alg:type=");
+    bare(&kind[..until_nul(kind)], false, out);
+    out.push_str(",name=");
+    bare(
+        &name[..until_nul(name)],
+        until_nul(name) == name.len() && name.len() < 64,
+        out,
+    );
+    Some(())
+}
+
+fn vsock(bytes: &[u8], out: &mut String) -> Option<()> {
+    let (port, cid) = (u32_at(bytes, 4)?, u32_at(bytes, 8)?);
+    push(out, format_args!("vsock:{cid}:{port}"));
+    Some(())
+}
+
+fn array_at<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
+    bytes.get(offset..)?.first_chunk::<N>().copied()
+}
+
+fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
+    array_at(bytes, offset).map(u16::from_le_bytes)
+}
+
+fn be16_at(bytes: &[u8], offset: usize) -> Option<u16> {
+    array_at(bytes, offset).map(u16::from_be_bytes)
+}
+
+fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+    array_at(bytes, offset).map(u32::from_le_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: &[u8]) -> String {
+        sockaddr(bytes, false)
+    }
+
+    #[test]
+    fn internet_addresses_have_address_and_port() {
+        assert_eq!(text(&[2, 0, 1, 0xbb, 1, 1, 1, 1]), "1.1.1.1:443");
+        let mut v6 = [0u8; 28];
+        v6[0] = 10;
+        v6[2..4].copy_from_slice(&443u16.to_be_bytes());
+        v6[23] = 1;
+        assert_eq!(text(&v6), "[::1]:443");
+        assert_eq!(text(&v6[..24]), "[::1]:443");
+        v6[24] = 3;
+        assert_eq!(text(&v6), "[::1%3]:443");
+    }
+
+    #[test]
+    fn unix_addresses_are_paths_abstract_names_or_nothing() {
+        assert_eq!(text(b"\x01\0/run/x.sock\0rest"), "unix:/run/x.sock");
+        assert_eq!(text(b"\x01\0\0name\0\x01"), r"unix:@name\x00\x01");
+        assert_eq!(text(b"\x01\0"), "unix:");
+        assert_eq!(text(b"\x01\0@like abstract"), r"unix:\x40like\x20abstract");
+        assert_eq!(sockaddr(b"\x01\0/very/lo", true), "unix:/very/lo...");
+    }
+
+    #[test]
+    fn kernel_families_name_their_fields() {
+        assert_eq!(
+            text(&[16, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0]),
+            "netlink:pid=7,groups=0x1"
+        );
+        assert_eq!(text(&[40, 0, 0, 0, 0, 4, 0, 0, 3, 0, 0, 0]), "vsock:3:1024");
+        let packet = [
+            17, 0, 8, 0, 2, 0, 0, 0, 1, 0, 0, 6, 0xaa, 0xbb, 0xcc, 0, 1, 2, 0, 0,
+        ];
+        assert_eq!(
+            text(&packet),
+            "packet:proto=0x0800,ifindex=2,addr=aa:bb:cc:00:01:02"
+        );
+        let mut alg = [0u8; 88];
+        alg[0] = 38;
+        alg[2..6].copy_from_slice(b"hash");
+        alg[24..30].copy_from_slice(b"sha256");
+        assert_eq!(text(&alg), "alg:type=hash,name=sha256");
+        assert_eq!(text(&[0; 16]), "unspec");
+    }
+
+    #[test]
+    fn other_families_and_short_addresses_are_hex_and_never_an_error_text() {
+        assert_eq!(text(&[31, 0, 1, 2]), "family 31: 1f000102");
+        assert_eq!(text(&[2, 0, 1, 0xbb]), "inet: 020001bb");
+        assert_eq!(text(&[2]), "family ?: 02");
+        assert_eq!(sockaddr(&[99, 0, 1], true), "family 99: 630001...");
+    }
+}

@@ -1,0 +1,417 @@
+//! Tests of whole calls by the line they are expected to become. Random calls are in `random.rs`.
+
+mod random;
+
+use super::*;
+use crate::capture::rules;
+use crate::{Parameter, fallback};
+
+fn declaration(name: &str, parameters: &[(&str, &str)]) -> Declaration {
+    let parameter = |&(ctype, name): &(&str, &str)| Parameter {
+        name: name.to_owned().into(),
+        ctype: ctype.to_owned().into(),
+    };
+    Declaration {
+        name: name.to_owned().into(),
+        parameters: parameters.iter().map(parameter).collect(),
+    }
+}
+
+fn capture(arg: u8, bytes: &[u8], true_len: u64) -> Capture<'_> {
+    Capture {
+        arg,
+        part: 0,
+        bytes,
+        true_len: Some(true_len),
+        fault: false,
+    }
+}
+
+fn unreadable(arg: u8) -> Capture<'static> {
+    Capture {
+        arg,
+        part: 0,
+        bytes: &[],
+        true_len: None,
+        fault: true,
+    }
+}
+
+/// Decodes a native call with the compiled-in declaration and its rules.
+fn decoded(name: &str, args: [u64; 6], ret: i64, captures: &[Capture<'_>]) -> Decoded {
+    let declaration = fallback::declaration(Abi::X86_64, name).expect("the call is declared");
+    let rules = rules(name, &declaration.parameters);
+    let outcome = Outcome::Returned(ret);
+    let call = Call {
+        abi: Abi::X86_64,
+        name,
+        args,
+        arg_count: 6,
+        outcome,
+        captures,
+        args_known: true,
+    };
+    decode(&call, Some(declaration), &rules)
+}
+
+fn line(name: &str, args: [u64; 6], ret: i64, captures: &[Capture<'_>]) -> String {
+    decoded(name, args, ret, captures).parameters
+}
+
+const AT_FDCWD: u64 = 0xffff_ff9c;
+
+#[test]
+fn an_open_reads_like_its_source() {
+    let path = capture(1, b"/etc/ld.so.cache\0", 17);
+    let decoded = decoded(
+        "openat",
+        [AT_FDCWD, 0x7ffe_1000, 0x80000, 0, 0, 0],
+        -2,
+        &[path],
+    );
+    assert_eq!(
+        decoded.parameters,
+        r#"dfd=AT_FDCWD, filename="/etc/ld.so.cache", flags=524288, mode=0"#
+    );
+    assert_eq!(decoded.ret, "-1 ENOENT (No such file or directory)");
+    assert_eq!(decoded.error, "ENOENT");
+    assert_eq!(
+        decoded.args[1].value, "0x7ffe1000",
+        "pointer and content can both be seen"
+    );
+    assert_eq!(
+        (decoded.args[1].len, decoded.args[1].truncated),
+        (Some(16), false)
+    );
+}
+
+#[test]
+fn unreadable_memory_is_marked_outside_quotes() {
+    let args = [AT_FDCWD, 0x7ffe_1000, 0, 0, 0, 0];
+    let found = decoded("openat", args, -14, &[unreadable(1)]);
+    assert_eq!(
+        found.parameters,
+        "dfd=AT_FDCWD, filename=0x7ffe1000 (unreadable), flags=0, mode=0"
+    );
+    assert_eq!(
+        (found.args[1].text.as_deref(), found.args[1].fault),
+        (None, true)
+    );
+
+    let partly = Capture {
+        bytes: b"ab",
+        true_len: Some(9),
+        ..unreadable(1)
+    };
+    let found = decoded("write", [1, 0x1000, 9, 0, 0, 0], 2, &[partly]);
+    assert_eq!(
+        found.parameters,
+        r#"fd=1, buf="ab"... (unreadable), count=9"#
+    );
+
+    let forged = capture(1, b"(unreadable)\0", 13);
+    assert!(line("openat", args, 3, &[forged]).contains(r#"filename="(unreadable)""#));
+}
+
+#[test]
+fn null_pointers_are_null_even_if_the_recorder_reports_a_fault() {
+    assert_eq!(
+        line("read", [3, 0, 10, 0, 0, 0], -14, &[unreadable(1)]),
+        "fd=3, buf=NULL, count=10"
+    );
+}
+
+#[test]
+fn cut_data_is_marked_with_its_real_length() {
+    let found = decoded(
+        "write",
+        [1, 0x1000, 300, 0, 0, 0],
+        300,
+        &[capture(1, b"\x7fELF\0", 300)],
+    );
+    assert_eq!(found.parameters, r#"fd=1, buf="\x7fELF\x00"..., count=300"#);
+    assert_eq!(
+        (found.args[1].len, found.args[1].truncated),
+        (Some(300), true)
+    );
+
+    let cut = Capture {
+        true_len: None,
+        ..capture(0, b"/very/long", 0)
+    };
+    let found = decoded("chdir", [0x1000, 0, 0, 0, 0, 0], 0, &[cut]);
+    assert_eq!(found.parameters, r#"filename="/very/long"..."#);
+    assert_eq!((found.args[0].len, found.args[0].truncated), (None, true));
+}
+
+#[test]
+fn a_recorder_that_reports_no_length_leaves_it_to_the_rule() {
+    let block = Capture {
+        true_len: None,
+        ..capture(1, b"hello, rest of the block", 0)
+    };
+    assert_eq!(
+        line("read", [0, 0x1000, 64, 0, 0, 0], 5, &[block]),
+        r#"fd=0, buf="hello", count=64"#
+    );
+    let short = Capture {
+        true_len: None,
+        ..capture(1, b"hel", 0)
+    };
+    assert_eq!(
+        line("read", [0, 0x1000, 64, 0, 0, 0], 5, &[short]),
+        r#"fd=0, buf="hel"..., count=64"#
+    );
+}
+
+#[test]
+fn more_data_of_unknown_length_is_cut_without_a_length() {
+    let args = capture(1, b"ls\0-l\0", Capture::MORE);
+    let found = decoded("execve", [1, 2, 0, 0, 0, 0], 0, &[args]);
+    assert_eq!(found.args[1].text.as_deref(), Some(r#"["ls", "-l", ...]"#));
+    assert_eq!((found.args[1].len, found.args[1].truncated), (None, true));
+    let vec = capture(1, b"abc", Capture::MORE);
+    let found = decoded("writev", [1, 2, 500, 0, 0, 0], 0, &[vec]);
+    assert_eq!(found.parameters, r#"fd=1, vec="abc"..., vlen=500"#);
+    assert_eq!(found.args[1].len, None);
+}
+
+#[test]
+fn an_empty_read_is_empty_and_a_failed_one_has_only_its_pointer() {
+    assert_eq!(
+        line("read", [0, 0x1000, 64, 0, 0, 0], 0, &[]),
+        r#"fd=0, buf="", count=64"#
+    );
+    assert_eq!(
+        line("read", [0, 0x1000, 64, 0, 0, 0], -11, &[]),
+        "fd=0, buf=0x1000, count=64"
+    );
+    assert_eq!(
+        line("write", [1, 0x1000, 0, 0, 0, 0], 0, &[]),
+        r#"fd=1, buf="", count=0"#
+    );
+}
+
+#[test]
+fn socket_addresses_are_decoded_wherever_they_are() {
+    let inet = [2, 0, 1, 0xbb, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+    let connect = line(
+        "connect",
+        [3, 0x1000, 16, 0, 0, 0],
+        0,
+        &[capture(1, &inet, 16)],
+    );
+    assert_eq!(connect, "fd=3, uservaddr=1.1.1.1:443, addrlen=16");
+    let failed = line("connect", [3, 0x1000, 16, 0, 0, 0], -14, &[unreadable(1)]);
+    assert_eq!(failed, "fd=3, uservaddr=0x1000 (unreadable), addrlen=16");
+    let accept = line(
+        "accept4",
+        [3, 0x1000, 0x2000, 0, 0, 0],
+        4,
+        &[capture(1, b"\x01\0", 2)],
+    );
+    assert_eq!(
+        accept,
+        "fd=3, upeer_sockaddr=unix:, upeer_addrlen=0x2000, flags=0"
+    );
+    let sendto = [capture(1, b"hi", 2), capture(4, &inet, 16)];
+    assert_eq!(
+        line("sendto", [3, 0x1000, 2, 0, 0x2000, 16], 2, &sendto),
+        r#"fd=3, buff="hi", len=2, flags=0, addr=1.1.1.1:443, addr_len=16"#
+    );
+}
+
+#[test]
+fn messages_show_name_and_data() {
+    let args = [3, 0x1000, 0, 0, 0, 0];
+    let name = Capture {
+        part: 1,
+        ..capture(1, b"\x01\0/run/log\0", 11)
+    };
+    let data = capture(1, b"<13>hi", 600);
+    let found = decoded("sendmsg", args, 600, &[data, name]);
+    assert_eq!(
+        found.parameters,
+        r#"fd=3, msg={name=unix:/run/log, data="<13>hi"...}, flags=0"#
+    );
+    assert_eq!(found.args[1].len, Some(600));
+    assert_eq!(
+        line("recvmsg", args, 6, &[data]),
+        r#"fd=3, msg={data="<13>hi"...}, flags=0"#
+    );
+    assert_eq!(
+        line("sendmsg", args, -14, &[unreadable(1)]),
+        "fd=3, msg=0x1000 (unreadable), flags=0"
+    );
+    let lost_name = Capture {
+        part: 1,
+        ..unreadable(1)
+    };
+    let partly = line("sendmsg", args, -14, &[capture(1, b"x", 1), lost_name]);
+    assert_eq!(
+        partly,
+        r#"fd=3, msg={name=(unreadable), data="x"}, flags=0"#
+    );
+}
+
+#[test]
+fn vectors_are_joined_and_argument_lists_are_lists() {
+    let vec = capture(1, b"one two", 7);
+    assert_eq!(
+        line("writev", [1, 0x1000, 2, 0, 0, 0], 7, &[vec]),
+        r#"fd=1, vec="one two", vlen=2"#
+    );
+    let path = capture(0, b"/bin/ls\0", 8);
+    let captures = [
+        path,
+        capture(1, b"ls\0-l\0\0", 7),
+        capture(2, b"A=1\0PA", 900),
+    ];
+    assert_eq!(
+        line("execve", [1, 2, 3, 0, 0, 0], 0, &captures),
+        r#"filename="/bin/ls", argv=["ls", "-l", ""], envp=["A=1", "PA"...]"#
+    );
+    let captures = [path, capture(1, b"", 0), capture(2, b"A=1\0", 900)];
+    assert_eq!(
+        line("execve", [1, 2, 3, 0, 0, 0], 0, &captures),
+        r#"filename="/bin/ls", argv=[], envp=["A=1", ...]"#
+    );
+}
+
+#[test]
+fn structures_replace_their_pointers() {
+    let fds = [3, 0, 0, 0, 4, 0, 0, 0];
+    assert_eq!(
+        line("pipe2", [0x1000, 0, 0, 0, 0, 0], 0, &[capture(0, &fds, 8)]),
+        "fildes=[3, 4], flags=0"
+    );
+    let exited = line(
+        "wait4",
+        [u64::MAX, 0x1000, 0, 0, 0, 0],
+        7,
+        &[capture(1, &[0, 1, 0, 0], 4)],
+    );
+    assert_eq!(
+        exited,
+        "upid=-1, stat_addr=[{WIFEXITED(s) && WEXITSTATUS(s) == 1}], options=0, ru=NULL"
+    );
+    let nobody = line(
+        "wait4",
+        [u64::MAX, 0x1000, 1, 0, 0, 0],
+        0,
+        &[capture(1, &[0, 1, 0, 0], 4)],
+    );
+    assert_eq!(nobody, "upid=-1, stat_addr=0x1000, options=1, ru=NULL");
+}
+
+#[test]
+fn a_mapping_is_addresses_and_signed_descriptors() {
+    let found = decoded(
+        "mmap",
+        [0, 8192, 3, 0x22, u64::MAX, 0],
+        0x7f00_0000_0000,
+        &[],
+    );
+    assert_eq!(
+        found.parameters,
+        "addr=0x0, len=8192, prot=3, flags=34, fd=-1, off=0"
+    );
+    assert_eq!(found.ret, "0x7f0000000000");
+}
+
+#[test]
+fn undeclared_calls_show_their_registers_and_never_fail() {
+    let outcome = Outcome::Returned(-38);
+    let args = [1, u64::MAX, 0, 4, 5, 6];
+    let call = Call {
+        abi: Abi::X86_64,
+        name: "syscall_270f",
+        args,
+        arg_count: 6,
+        outcome,
+        captures: &[],
+        args_known: true,
+    };
+    let found = decode(&call, None, &[]);
+    assert_eq!(
+        found.parameters,
+        "arg0=0x1, arg1=0xffffffffffffffff, arg2=0x0, arg3=0x4, arg4=0x5, arg5=0x6"
+    );
+    assert_eq!(found.error, "ENOSYS");
+    assert_eq!(
+        decode(
+            &Call {
+                args_known: false,
+                ..call
+            },
+            None,
+            &[]
+        )
+        .parameters,
+        ""
+    );
+}
+
+#[test]
+fn an_unfinished_call_keeps_its_parameters_and_an_unseen_enter_has_question_marks() {
+    let read = declaration(
+        "read",
+        &[
+            ("unsigned int", "fd"),
+            ("char *", "buf"),
+            ("size_t", "count"),
+        ],
+    );
+    let rules = rules("read", &read.parameters);
+    let args = [5, 0x1000, 64, 0, 0, 0];
+    let outcome = Outcome::Unfinished;
+    let call = Call {
+        abi: Abi::X86_64,
+        name: "read",
+        args,
+        arg_count: 6,
+        outcome,
+        captures: &[],
+        args_known: true,
+    };
+    let found = decode(&call, Some(&read), &rules);
+    assert_eq!(
+        (found.parameters.as_str(), found.ret.as_str()),
+        ("fd=5, buf=0x1000, count=64", "unfinished")
+    );
+    let unseen = Call {
+        args_known: false,
+        outcome: Outcome::Returned(3),
+        ..call
+    };
+    assert_eq!(
+        decode(&unseen, Some(&read), &rules).parameters,
+        "fd=?, buf=?, count=?"
+    );
+    assert_eq!(
+        decode(
+            &Call {
+                arg_count: 1,
+                ..call
+            },
+            Some(&read),
+            &rules
+        )
+        .parameters,
+        "fd=5, buf=?, count=?"
+    );
+}
+
+#[test]
+fn a_parameter_cannot_be_forged_by_a_path() {
+    let path = capture(1, b"/x\", flags=1\0", 13);
+    assert!(
+        line("openat", [3, 1, 0, 0, 0, 0], 3, &[path])
+            .contains(r#"filename="/x\", flags=1", flags=0"#)
+    );
+    let path = capture(1, b"\x01\0/x, addrlen=9", 15);
+    assert!(
+        line("bind", [3, 1, 15, 0, 0, 0], 0, &[path])
+            .contains(r"=unix:/x\x2c\x20addrlen=9, addrlen=15")
+    );
+}

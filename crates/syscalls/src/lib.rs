@@ -1,0 +1,23 @@
+//! System calls: names, numbers, argument declarations, filter lists and decoding.
+//!
+//! Everything here is pure: texts and numbers in, texts and numbers out. Reading tracefs or a ring is for others, so the
+//! crate also builds for wasm32 and runs inside gadget guests.
+
+#![forbid(unsafe_code)]
+
+mod abi;
+pub mod capture;
+mod declaration;
+pub mod decode;
+pub mod errno;
+pub mod fallback;
+pub mod list;
+mod record;
+pub mod selection;
+pub mod suggest;
+pub mod table;
+pub mod tracefs;
+
+pub use abi::Abi;
+pub use declaration::{Declaration, Parameter};
+pub use record::{RECORD_BYTES, declaration_record};
