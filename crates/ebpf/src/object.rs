@@ -201,7 +201,7 @@ impl EbpfLayer {
             "eBPF object loaded and attached"
         );
         *state = State::Loaded {
-            object,
+            _object: object,
             links,
             maps,
             templates,
