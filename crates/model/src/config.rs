@@ -60,8 +60,10 @@ impl Config {
         if text.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
         }
-        let value: Value =
-            serde_saphyr::from_slice(text).map_err(|error| ConfigError::Yaml(Box::new(error)))?;
+        // YAML 1.2: `yes`, `off` and `n` are texts, as upstream reads them.
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let value: Value = serde_saphyr::from_slice_with_options(text, options)
+            .map_err(|error| ConfigError::Yaml(Box::new(error)))?;
         match lower_keys(value, 0)? {
             Value::Object(root) => Ok(Self { root }),
             Value::Null => Ok(Self::default()),
@@ -280,6 +282,14 @@ mod tests {
         assert!(config.get_bool("t"));
         assert_eq!(config.get_str("n").unwrap(), "49");
         assert_eq!(config.get_list("s"), ["yes", "it", "is"]);
+    }
+
+    #[test]
+    fn only_true_and_false_are_booleans() {
+        let config = parse("name: n\nother: off\nthird: Yes\n");
+        assert_eq!(config.get_str("name").unwrap(), "n");
+        assert_eq!(config.get_str("other").unwrap(), "off");
+        assert_eq!(config.get_str("third").unwrap(), "Yes");
     }
 
     #[test]

@@ -1,0 +1,93 @@
+//! A cgroup of the command's own in the v2 hierarchy, where one can be made.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// A cgroup that is removed again when it is dropped and nobody lives in it any more.
+#[derive(Debug)]
+pub(crate) struct Cgroup {
+    path: PathBuf,
+    id: u64,
+}
+
+impl Cgroup {
+    /// Makes `gizmo-PID` below the cgroup of this process, or below the root where that one takes no children.
+    pub(crate) fn create() -> io::Result<Self> {
+        let mount = v2_mount(&fs::read_to_string("/proc/self/mountinfo")?).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, "no cgroup v2 hierarchy is mounted")
+        })?;
+        let cgroups = fs::read_to_string("/proc/self/cgroup")?;
+        let own = own_path(&cgroups).unwrap_or_default();
+        let name = format!("gizmo-{}", std::process::id());
+        let beside_us = mount.join(own.trim_start_matches('/')).join(&name);
+        let at_the_root = mount.join(&name);
+        Self::make(beside_us).or_else(|_| Self::make(at_the_root))
+    }
+
+    fn make(path: PathBuf) -> io::Result<Self> {
+        match fs::create_dir(&path) {
+            // Left by a process that was killed and had our number.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other?,
+        }
+        // The id that eBPF sees is the inode number of the folder (kernfs, 64-bit systems).
+        let id = path.metadata()?.ino();
+        Ok(Self { path, id })
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Moves a process in.
+    pub(crate) fn add(&self, pid: u32) -> io::Result<()> {
+        fs::write(self.path.join("cgroup.procs"), pid.to_string())
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // Refused while a process of the command lives on, which is right: it is then the init system's to clean up.
+        if let Err(error) = fs::remove_dir(&self.path) {
+            tracing::debug!(path = %self.path.display(), %error, "cgroup stays");
+        }
+    }
+}
+
+/// Where the v2 hierarchy is mounted, from `/proc/self/mountinfo` (proc(5)).
+fn v2_mount(mountinfo: &str) -> Option<PathBuf> {
+    mountinfo.lines().find_map(|line| {
+        let (left, right) = line.split_once(" - ")?;
+        (right.split(' ').next()? == "cgroup2")
+            .then(|| Path::new(left.split(' ').nth(4).unwrap_or("/")).to_owned())
+    })
+}
+
+/// The path of this process in the v2 hierarchy, from `/proc/self/cgroup` (cgroups(7)).
+fn own_path(cgroup: &str) -> Option<&str> {
+    cgroup.lines().find_map(|line| line.strip_prefix("0::"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_v2_hierarchy_is_found_among_others() {
+        let text = "30 23 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
+                    31 23 0:27 / /sys/fs/cgroup/unified rw,relatime shared:4 - cgroup2 cgroup2 rw\n";
+        assert_eq!(v2_mount(text).unwrap(), Path::new("/sys/fs/cgroup/unified"));
+        assert_eq!(v2_mount("30 23 0:26 / /sys rw - sysfs sysfs rw\n"), None);
+    }
+
+    #[test]
+    fn the_own_path_is_that_of_hierarchy_zero() {
+        assert_eq!(
+            own_path("12:cpu:/x\n0::/user.slice/a\n"),
+            Some("/user.slice/a")
+        );
+        assert_eq!(own_path("12:cpu:/x\n"), None);
+    }
+}
