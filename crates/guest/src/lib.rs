@@ -1,0 +1,103 @@
+//! SDK for gadget authors who write WASM guests in Rust.
+//!
+//! A guest is a `cdylib` for `wasm32-unknown-unknown` or `wasm32-wasip1`. It names its handlers in [`export!`], and the
+//! host calls them in the phases of a run:
+//!
+//! | handler | when | what is there |
+//! | --- | --- | --- |
+//! | `init` | also when an image is only inspected, so twice per run | data sources and fields of the eBPF layer, params |
+//! | `pre_start` | before anything is loaded | fields of enrichers, the data source `containers`; constants can be set |
+//! | `start` | after the eBPF layer was loaded and attached | maps, perf readers, the container filter |
+//! | `stop` | after the programs were detached | all of that still; packets may be emitted |
+//! | `post_stop` | at the very end | nothing but the log |
+//!
+//! ```
+//! use gizmo_guest::{DataSource, Error, Text, export, info};
+//!
+//! export! { init = init }
+//!
+//! fn init() -> Result<(), Error> {
+//!     let source = DataSource::get("open")?;
+//!     let path = source.field::<Text>("fname")?;
+//!     let depth = source.add_field::<u32>("depth")?;
+//!
+//!     source.subscribe(0, move |_source, event| -> Result<(), Error> {
+//!         let slashes = path.get(event)?.matches('/').count();
+//!         depth.set(event, slashes as u32)
+//!     })?;
+//!     info!("watching opened files");
+//!     Ok(())
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! What holds throughout:
+//!
+//! - Wherever the host says no, there is an [`Error`]; the reason is in the host's log. Nothing here panics.
+//! - An `Err` from a handler fails its phase, and its text is the cause the person sees. One from a callback is logged.
+//! - A panic of the guest is logged before it becomes a trap, which ends the guest.
+//! - Data that a callback receives cannot outlive the callback; the borrow checker sees to it.
+//! - Owned things ([`Packet`], [`NewElement`], [`Map`], [`PerfReader`]) give back their handle when dropped.
+//! - Only the host functions that a guest uses appear among the imports of its module.
+//!
+//! On other targets the crate compiles, so that a guest's pure code can have ordinary unit tests. There, the log goes to
+//! standard error and every other host function panics.
+//!
+//! # Features
+//!
+//! - `host-gizmo` (default): use the host module `gizmo`. Upstream's runtime lacks it: turn it off for images that must
+//!   run there too.
+//! - `list` (default): `params::list`.
+
+// Not `forbid`: `raw` and `abi` are the two modules with unsafe code.
+#![deny(unsafe_code)]
+
+#[allow(
+    unsafe_code,
+    reason = "views plain data as bytes, for references to guest memory"
+)]
+mod abi;
+mod config;
+mod data;
+mod entry;
+mod error;
+mod field;
+mod host;
+pub mod log;
+mod map;
+pub mod params;
+mod perf;
+#[allow(unsafe_code, reason = "declares the functions of the host")]
+mod raw;
+mod scratch;
+mod source;
+mod subscription;
+mod syscall;
+
+pub use abi::Pod;
+pub use config::set_config;
+#[cfg(feature = "host-gizmo")]
+pub use config::{set_constant, set_inner_max_entries, set_max_entries};
+pub use data::{ArrayPacket, Data, DataArray, Elements, NewElement, Packet, PacketView};
+pub use entry::Outcome;
+pub use error::{Error, Result};
+pub use field::{Bytes, Field, FieldType, Scalar, Text};
+#[cfg(feature = "host-gizmo")]
+pub use host::{
+    architecture, host_fact, page_size_bytes, possible_cpus, release, wall_clock_offset_ns,
+};
+pub use host::{should_discard_mntns_id, symbol_exists};
+pub use map::{Map, MapSpec, MapType, UpdateMode};
+pub use perf::PerfReader;
+pub use source::{DataSource, DataSourceKind};
+#[cfg(feature = "host-gizmo")]
+pub use syscall::{Abi, syscall_id_for_abi};
+pub use syscall::{
+    SyscallDeclaration, SyscallParameter, syscall_declaration, syscall_id, syscall_name,
+};
+
+/// What the expansions of this crate's macros call. Not part of the API.
+#[doc(hidden)]
+pub mod private {
+    pub use crate::entry::{API_VERSION, dispatch, run};
+}
