@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::{env, error::Error};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let include = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("no CARGO_MANIFEST_DIR")?).join("include");
+    let include = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("no CARGO_MANIFEST_DIR")?)
+        .join("include");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("no OUT_DIR")?).join("recorder.rs");
     println!("cargo::rerun-if-changed=include");
     println!("cargo::rerun-if-env-changed=LIBCLANG_PATH");
@@ -20,11 +21,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         .derive_default(false)
         .default_enum_style(bindgen::EnumVariation::Consts)
         .prepend_enum_name(false)
-        .allowlist_type("segment|record|capture|rule|capture_rule|selection|control|recorded|cursor")
+        .allowlist_type(
+            "segment|record|capture|rule|capture_rule|selection|control|recorded|cursor",
+        )
         .allowlist_type("abi|record_flags|capture_flags|capture_kind|rule_flags")
         .allowlist_var("SEGMENT_.*|CAPTURE.*|RECORD_.*|RULE_.*|NUMBERS_PER_ABI|ABI_COUNT")
         .generate()
-        .map_err(|error| format!("{error}; is libclang installed? `cargo xtask setup` installs it"))?
+        .map_err(|error| {
+            format!("{error}; is libclang installed? `cargo xtask setup` installs it")
+        })?
         .write_to_file(out)?;
     Ok(())
 }

@@ -339,6 +339,9 @@ static __always_inline long capture_text(struct capture *capture, const void *fr
 
 static __always_inline long capture_bytes(struct capture *capture, const void *from, __u64 length)
 {
+	/* A negative length is one that the kernel refuses. */
+	if ((__s64)length < 0)
+		length = 0;
 	__u32 bytes = at_most(length, CAPTURE_BYTES);
 	capture->length = length;
 	if (!bytes)
@@ -493,6 +496,10 @@ __noinline int capture_one(struct call *call, struct rule *rule, __u32 i, __s64 
 		break;
 	case CAPTURE_LENGTH_IS_RET:
 		error = capture_bytes(capture, (void *)from, ret);
+		break;
+	case CAPTURE_LENGTH_MIN_ARG_RET:
+		error = capture_bytes(capture, (void *)from,
+				      call->args[other] < (__u64)ret ? call->args[other] : (__u64)ret);
 		break;
 	case CAPTURE_FIXED:
 		error = capture_bytes(capture, (void *)from, how->size);

@@ -6,7 +6,12 @@
 #![forbid(unsafe_code)]
 
 /// The recorder's records, from `include/gizmo/recorder.h`; what each member means is said there.
-#[expect(missing_docs, non_camel_case_types, clippy::pub_underscore_fields, reason = "generated from C")]
+#[allow(
+    missing_docs,
+    non_camel_case_types,
+    clippy::allow_attributes_without_reason,
+    reason = "generated from C, where the names and their meanings come from"
+)]
 pub mod recorder {
     include!(concat!(env!("OUT_DIR"), "/recorder.rs"));
 }

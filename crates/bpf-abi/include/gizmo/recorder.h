@@ -92,6 +92,7 @@ enum capture_kind {
 	CAPTURE_TEXT,           /* up to a NUL */
 	CAPTURE_LENGTH_IN_ARG,  /* as many bytes as argument from says */
 	CAPTURE_LENGTH_IS_RET,  /* as many bytes as the call returned */
+	CAPTURE_LENGTH_MIN_ARG_RET, /* the smaller of both */
 	CAPTURE_FIXED,          /* size bytes */
 	CAPTURE_LENGTH_POINTED, /* as many bytes as the u32 says that argument from points to */
 	CAPTURE_IOVEC,          /* an iovec whose count is argument from */

@@ -1,3 +1,64 @@
-//! The WASM guest of traceloop: filter parameter, ring reader and decoder.
+//! The guest of traceloop: reads the filter, tells the eBPF programs what to record, and shows what they recorded.
+//!
+//! | phase | file | what |
+//! | --- | --- | --- |
+//! | `init` | `event.rs` | the data source and its fields |
+//! | `pre_start` | `filter.rs` | the filter is parsed and resolved, before anything is loaded |
+//! | `start` | `rules.rs`, `recorder.rs` | the maps are filled; containers get their rings |
+//! | `stop` | `ring.rs`, `segment.rs`, `event.rs` | the rings are read, merged by time, decoded and emitted |
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+
+mod event;
+mod filter;
+mod recorder;
+mod ring;
+mod rules;
+mod segment;
+
+use std::cell::RefCell;
+
+use gizmo_guest::{Error, export};
+
+use crate::event::Events;
+use crate::filter::Filter;
+use crate::recorder::Recorder;
+
+thread_local! {
+    static EVENTS: RefCell<Option<Events>> = const { RefCell::new(None) };
+    static FILTER: RefCell<Option<Filter>> = const { RefCell::new(None) };
+    static RECORDER: RefCell<Option<Recorder>> = const { RefCell::new(None) };
+}
+
+export! { init = init, pre_start = pre_start, start = start, stop = stop }
+
+fn init() -> Result<(), Error> {
+    let events = Events::register()?;
+    EVENTS.set(Some(events));
+    Ok(())
+}
+
+fn pre_start() -> Result<(), Error> {
+    let filter = Filter::from_param()?;
+    recorder::size_programs(&filter)?;
+    FILTER.set(Some(filter));
+    Ok(())
+}
+
+fn start() -> Result<(), Error> {
+    let filter = FILTER.take().unwrap_or_default();
+    RECORDER.set(Some(Recorder::start(&filter)?));
+    recorder::follow_containers(|event| {
+        RECORDER.with_borrow_mut(|recorder| match recorder {
+            Some(recorder) => recorder.take_note(event),
+            None => Ok(()),
+        })
+    })
+}
+
+fn stop() -> Result<(), Error> {
+    let (Some(recorder), Some(mut events)) = (RECORDER.take(), EVENTS.take()) else {
+        return Ok(());
+    };
+    recorder.finish(&mut events)
+}

@@ -1,0 +1,65 @@
+//! The parameter `syscall-filters`: a text by a person becomes the set of selected calls.
+
+use gizmo_guest::{Error, architecture, params, symbol_exists, syscall_id, warn};
+use gizmo_syscalls::selection::{Selected, select};
+use gizmo_syscalls::{Abi, tracefs};
+
+/// Which calls are recorded.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    /// ABI of the kernel itself.
+    pub native: Abi,
+    /// The selected calls; empty selects all.
+    pub selected: Vec<Selected>,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self {
+            native: Abi::X86_64,
+            selected: Vec::new(),
+        }
+    }
+}
+
+impl Filter {
+    /// Reads, parses and resolves the parameter.
+    pub fn from_param() -> Result<Self, Error> {
+        let native = Abi::native(&architecture()?)
+            .or_else(|| architecture().ok()?.parse().ok())
+            .ok_or_else(|| Error::new("this architecture is not supported"))?;
+        let items = params::list("syscall-filters")?;
+        let selected =
+            select(&items, native, syscall_id).map_err(|error| Error::new(error.to_string()))?;
+        for call in selected.iter().filter(|call| call.abi == native) {
+            if !call.name.is_empty() && !is_implemented(call) {
+                warn!(
+                    "this kernel does not implement `{}`; it is selected all the same",
+                    call.name
+                );
+            }
+        }
+        Ok(Self { native, selected })
+    }
+
+    /// Whether a call is recorded.
+    pub fn selects(&self, abi: Abi, number: u32) -> bool {
+        self.selected.is_empty()
+            || self
+                .selected
+                .iter()
+                .any(|call| call.abi == abi && call.number == number)
+    }
+}
+
+/// Whether the kernel has a function for the call: tracefs lacks some calls that exist, the symbol table does not.
+fn is_implemented(call: &Selected) -> bool {
+    let name = tracefs::tracepoint_name(&call.name, call.abi);
+    let prefix = match call.abi {
+        Abi::Aarch64 => "__arm64_sys_",
+        _ => "__x64_sys_",
+    };
+    [name, call.name.as_str()].iter().any(|name| {
+        symbol_exists(&format!("{prefix}{name}")) || symbol_exists(&format!("sys_{name}"))
+    })
+}
