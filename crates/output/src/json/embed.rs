@@ -1,0 +1,270 @@
+//! Inlining of texts that are JSON: one pass checks the text and copies its tokens without the white space between them.
+//!
+//! What passes here can be read by any reader, `serde_json` and Go's `encoding/json` among them: numbers are within the
+//! range of 64-bit floating point, escaped surrogates come in pairs, and nesting is limited.
+
+use super::{Style, break_line};
+
+/// Deeper texts stay strings; together with the levels of fields this is below the 128 levels of `serde_json`.
+const MAX_LEVELS: usize = 48;
+
+/// Appends the text as structure; leaves `out` alone and says `false` when it is not JSON.
+pub(super) fn inline(text: &[u8], style: Style, level: usize, out: &mut Vec<u8>) -> bool {
+    let start = out.len();
+    let mut scanner = Scanner {
+        text,
+        at: 0,
+        style,
+        level,
+        deepest: level + MAX_LEVELS,
+    };
+    let valid = std::str::from_utf8(text).is_ok()
+        && scanner.value(out).is_some()
+        && scanner.peek().is_none();
+    if !valid {
+        out.truncate(start);
+    }
+    valid
+}
+
+struct Scanner<'t> {
+    text: &'t [u8],
+    at: usize,
+    style: Style,
+    level: usize,
+    deepest: usize,
+}
+
+impl Scanner<'_> {
+    /// The next byte that is no white space.
+    fn peek(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.text.get(self.at) {
+            self.at += 1;
+        }
+        self.text.get(self.at).copied()
+    }
+
+    fn value(&mut self, out: &mut Vec<u8>) -> Option<()> {
+        match self.peek()? {
+            b'{' => self.list(b'}', true, out),
+            b'[' => self.list(b']', false, out),
+            b'"' => self.string(out),
+            b't' => self.word(b"true", out),
+            b'f' => self.word(b"false", out),
+            b'n' => self.word(b"null", out),
+            _ => self.number(out),
+        }
+    }
+
+    fn list(&mut self, close: u8, keys: bool, out: &mut Vec<u8>) -> Option<()> {
+        if self.level == self.deepest {
+            return None;
+        }
+        out.push(self.text[self.at]);
+        self.at += 1;
+        if self.peek()? == close {
+            self.at += 1;
+            out.push(close);
+            return Some(());
+        }
+        self.level += 1;
+        loop {
+            break_line(self.style, self.level, out);
+            if keys {
+                self.key(out)?;
+            }
+            self.value(out)?;
+            let next = self.peek()?;
+            self.at += 1;
+            if next == close {
+                break;
+            }
+            if next != b',' {
+                return None;
+            }
+            out.push(b',');
+        }
+        self.level -= 1;
+        break_line(self.style, self.level, out);
+        out.push(close);
+        Some(())
+    }
+
+    fn key(&mut self, out: &mut Vec<u8>) -> Option<()> {
+        if self.peek()? != b'"' {
+            return None;
+        }
+        self.string(out)?;
+        if self.peek()? != b':' {
+            return None;
+        }
+        self.at += 1;
+        out.push(b':');
+        if self.style == Style::Pretty {
+            out.push(b' ');
+        }
+        Some(())
+    }
+
+    fn word(&mut self, word: &[u8], out: &mut Vec<u8>) -> Option<()> {
+        if !self.text[self.at..].starts_with(word) {
+            return None;
+        }
+        self.at += word.len();
+        out.extend_from_slice(word);
+        Some(())
+    }
+
+    fn string(&mut self, out: &mut Vec<u8>) -> Option<()> {
+        let start = self.at;
+        self.at += 1;
+        loop {
+            let byte = *self.text.get(self.at)?;
+            self.at += 1;
+            match byte {
+                b'"' => break,
+                b'\\' => self.escape()?,
+                0..0x20 => return None,
+                _ => {}
+            }
+        }
+        out.extend_from_slice(&self.text[start..self.at]);
+        Some(())
+    }
+
+    /// Checks what follows a backslash.
+    fn escape(&mut self) -> Option<()> {
+        let byte = *self.text.get(self.at)?;
+        self.at += 1;
+        match byte {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(()),
+            b'u' => match self.hex()? {
+                0xd800..0xdc00 => {
+                    let pair = self.text.get(self.at..self.at + 2)? == b"\\u";
+                    self.at += 2;
+                    (pair && matches!(self.hex()?, 0xdc00..0xe000)).then_some(())
+                }
+                0xdc00..0xe000 => None,
+                _ => Some(()),
+            },
+            _ => None,
+        }
+    }
+
+    fn hex(&mut self) -> Option<u32> {
+        let digits = self.text.get(self.at..self.at + 4)?;
+        self.at += 4;
+        digits.iter().try_fold(0, |value, &digit| {
+            Some(value * 16 + char::from(digit).to_digit(16)?)
+        })
+    }
+
+    fn digits(&mut self) -> Option<()> {
+        let start = self.at;
+        while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        (self.at > start).then_some(())
+    }
+
+    fn number(&mut self, out: &mut Vec<u8>) -> Option<()> {
+        let start = self.at;
+        if self.text.get(self.at) == Some(&b'-') {
+            self.at += 1;
+        }
+        let zero = self.text.get(self.at) == Some(&b'0');
+        let first = self.at;
+        self.digits()?;
+        if zero && self.at > first + 1 {
+            return None;
+        }
+        if self.text.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.text.get(self.at) {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.text.get(self.at) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        let number = &self.text[start..self.at];
+        let value: f64 = std::str::from_utf8(number).ok()?.parse().ok()?;
+        if !value.is_finite() {
+            return None;
+        }
+        out.extend_from_slice(number);
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compact(text: &str) -> Option<String> {
+        let mut out = b"x".to_vec();
+        let valid = inline(text.as_bytes(), Style::Compact, 0, &mut out);
+        assert!(valid || out == b"x");
+        valid.then(|| String::from_utf8(out[1..].to_vec()).unwrap())
+    }
+
+    #[test]
+    fn white_space_between_tokens_goes() {
+        let text = " { \"a b\" : [ 1 , -0.5e+3 ,\n true, null ] , \"\" : { } } ";
+        assert_eq!(
+            compact(text).unwrap(),
+            r#"{"a b":[1,-0.5e+3,true,null],"":{}}"#
+        );
+    }
+
+    #[test]
+    fn what_is_not_json_stays_a_text() {
+        let wrong = [
+            "",
+            " ",
+            "{",
+            "{}}",
+            "{a:1}",
+            "[1,]",
+            "[1 2]",
+            "01",
+            "1.",
+            "+1",
+            ".5",
+            "1e",
+            "1e999",
+            "nul",
+            "\"a",
+            "\"\\x\"",
+            "\"\n\"",
+            r#""\ud800""#,
+            r#""\ud800\u0041""#,
+            r#""\udc00""#,
+            "{\"a\" 1}",
+            "{,}",
+            "-",
+        ];
+        for text in wrong {
+            assert_eq!(compact(text), None, "{text:?}");
+        }
+        assert!(!inline(b"\"\xff\"", Style::Compact, 0, &mut Vec::new()));
+    }
+
+    #[test]
+    fn nesting_is_limited() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(compact(&nested(MAX_LEVELS)).is_some());
+        assert!(compact(&nested(MAX_LEVELS + 1)).is_none());
+        assert!(compact(&"[".repeat(1_000_000)).is_none());
+    }
+
+    #[test]
+    fn pretty_output_is_indented_from_its_level() {
+        let mut out = Vec::new();
+        assert!(inline(b"{\"a\":[1,{}]}", Style::Pretty, 1, &mut out));
+        let text = "{\n    \"a\": [\n      1,\n      {}\n    ]\n  }";
+        assert_eq!(String::from_utf8(out).unwrap(), text);
+    }
+}

@@ -1,0 +1,151 @@
+//! Strings and floating-point numbers as Go's `encoding/json` writes them, without its escaping for HTML.
+
+use std::io::Write;
+
+/// Appends a quoted string; every byte that is not UTF-8 becomes one replacement character.
+pub(super) fn write_string(text: &[u8], out: &mut Vec<u8>) {
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    for chunk in text.utf8_chunks() {
+        write_valid(chunk.valid(), out);
+        for _ in chunk.invalid() {
+            out.extend_from_slice(b"\\ufffd");
+        }
+    }
+    out.push(b'"');
+}
+
+fn write_valid(text: &str, out: &mut Vec<u8>) {
+    let bytes = text.as_bytes();
+    let mut done = 0;
+    let mut at = 0;
+    while at < bytes.len() {
+        let byte = bytes[at];
+        let (length, escape): (usize, &[u8]) = match byte {
+            b'"' => (1, b"\\\""),
+            b'\\' => (1, b"\\\\"),
+            b'\n' => (1, b"\\n"),
+            b'\r' => (1, b"\\r"),
+            b'\t' => (1, b"\\t"),
+            0..0x20 => (1, b""),
+            0xe2 if bytes[at..].starts_with(b"\xe2\x80\xa8") => (3, b"\\u2028"),
+            0xe2 if bytes[at..].starts_with(b"\xe2\x80\xa9") => (3, b"\\u2029"),
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        out.extend_from_slice(&bytes[done..at]);
+        if escape.is_empty() {
+            // Writing to a vector cannot fail.
+            let _ = write!(out, "\\u{byte:04x}");
+        } else {
+            out.extend_from_slice(escape);
+        }
+        at += length;
+        done = at;
+    }
+    out.extend_from_slice(&bytes[done..]);
+}
+
+pub(super) fn write_float64(value: f64, out: &mut Vec<u8>) {
+    if use_exponent(value.is_finite(), value.abs(), 1e-6, 1e21, out) {
+        write_exponent(format_args!("{value:e}"), out);
+    } else if value.is_finite() {
+        let _ = write!(out, "{value}");
+    }
+}
+
+/// As for 64 bits, but with the shortest digits that give the same 32-bit number.
+pub(super) fn write_float32(value: f32, out: &mut Vec<u8>) {
+    if use_exponent(value.is_finite(), value.abs(), 1e-6, 1e21, out) {
+        write_exponent(format_args!("{value:e}"), out);
+    } else if value.is_finite() {
+        let _ = write!(out, "{value}");
+    }
+}
+
+/// Whether the number is written with an exponent; one that JSON does not have becomes `null` at once.
+fn use_exponent<T: PartialOrd + Default>(
+    finite: bool,
+    magnitude: T,
+    low: T,
+    high: T,
+    out: &mut Vec<u8>,
+) -> bool {
+    if !finite {
+        out.extend_from_slice(b"null");
+        return false;
+    }
+    magnitude != T::default() && (magnitude < low || magnitude >= high)
+}
+
+fn write_exponent(text: std::fmt::Arguments<'_>, out: &mut Vec<u8>) {
+    let start = out.len();
+    let _ = out.write_fmt(text);
+    let exponent = out[start..].iter().position(|&byte| byte == b'e');
+    if let Some(position) = exponent
+        && out.get(start + position + 1) != Some(&b'-')
+    {
+        out.insert(start + position + 1, b'+');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn string(text: &[u8]) -> String {
+        let mut out = Vec::new();
+        write_string(text, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn float(value: f64) -> String {
+        let mut out = Vec::new();
+        write_float64(value, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn strings_are_escaped_as_specified() {
+        assert_eq!(string(b"a\"b\\c\n\r\t"), r#""a\"b\\c\n\r\t""#);
+        assert_eq!(
+            string(b"\x00\x08\x1b\x7f<>&"),
+            "\"\\u0000\\u0008\\u001b\x7f<>&\""
+        );
+        assert_eq!(
+            string("\u{2028}\u{2029}\u{20ac}".as_bytes()),
+            "\"\\u2028\\u2029\u{20ac}\""
+        );
+    }
+
+    #[test]
+    fn every_byte_that_is_not_utf8_is_replaced_on_its_own() {
+        assert_eq!(string(b"a\xff\xe2\x82b"), r#""a\ufffd\ufffd\ufffdb""#);
+    }
+
+    #[test]
+    fn floats_look_as_in_go() {
+        let cases = [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (0.1, "0.1"),
+            (1e-6, "0.000001"),
+            (9.9e-7, "9.9e-7"),
+            (1e-10, "1e-10"),
+            (1e20, "100000000000000000000"),
+            (1e21, "1e+21"),
+            (-1.5e300, "-1.5e+300"),
+            (f64::NAN, "null"),
+            (f64::NEG_INFINITY, "null"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(float(value), text);
+        }
+        let mut out = Vec::new();
+        write_float32(0.1, &mut out);
+        assert_eq!(out, b"0.1");
+    }
+}

@@ -1,0 +1,160 @@
+//! The last subscriber: prints every packet of the data sources of a run on one writer.
+//!
+//! This file reads the settings and subscribes; how a packet is laid out is the printer's business.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gizmo_model::{DataSource, Flow, Payload, Subscription};
+
+use crate::fields;
+use crate::mode::{self, Mode};
+use crate::printer::{Printer, Selection};
+use crate::{Error, SharedWriter};
+
+/// Priority of the subscriptions; every other operator runs before.
+pub const PRIORITY: i32 = 10_000;
+
+/// What a person asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The value of `-o`, empty for the default modes.
+    pub output: String,
+    /// The value of `--fields`, empty for the default columns.
+    pub fields: String,
+    /// Columns of the terminal; `None` when the output is no terminal.
+    pub terminal_width: Option<u16>,
+}
+
+/// The data sources of a run, printed.
+#[derive(Debug)]
+pub struct Output {
+    printers: Vec<(Arc<DataSource>, Arc<Mutex<Printer>>)>,
+    modes: Vec<(String, Mode)>,
+    warnings: Vec<String>,
+    writer: SharedWriter,
+}
+
+impl Output {
+    /// Subscribes to the data sources; all settings are checked before the first subscription.
+    ///
+    /// # Errors
+    /// The settings cannot be read, or name a field, data source or mode that is not there.
+    pub fn attach(
+        sources: &[Arc<DataSource>],
+        settings: &Settings,
+        writer: SharedWriter,
+    ) -> Result<Output, Error> {
+        let choice = mode::choose(&settings.output, sources)?;
+        let mut warnings = choice.warnings;
+        let selections = selections(sources, &choice.modes, settings, &mut warnings)?;
+        let mut output = Output {
+            printers: Vec::new(),
+            modes: Vec::new(),
+            warnings,
+            writer,
+        };
+        for ((source, mode), selection) in sources.iter().zip(choice.modes).zip(selections) {
+            output.modes.push((source.name().to_owned(), mode.clone()));
+            let nothing = matches!(&selection, Selection::Nothing) && mode == Mode::Columns;
+            if mode != Mode::None && !nothing {
+                output.subscribe(source, mode, selection, settings.terminal_width)?;
+            }
+        }
+        Ok(output)
+    }
+
+    /// Prints what comes before the first event: the headers of single data sources, and a clear screen where asked
+    /// for. Call it when all operators have added their fields; a row that comes earlier brings its header itself.
+    pub fn start(&self) {
+        for (source, printer) in &self.printers {
+            lock(printer).start(source, &self.writer);
+        }
+    }
+
+    /// The mode of each data source, by name.
+    pub fn modes(&self) -> &[(String, Mode)] {
+        &self.modes
+    }
+
+    /// What is left out of the output, to be logged.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    fn subscribe(
+        &mut self,
+        source: &Arc<DataSource>,
+        mode: Mode,
+        selection: Selection,
+        terminal_width: Option<u16>,
+    ) -> Result<(), Error> {
+        let clear = terminal_width.is_some()
+            && source
+                .annotation("cli.clear-screen-before")
+                .is_some_and(|value| value == "true");
+        let printer = Printer::new(source.shape(), mode, selection, terminal_width, clear);
+        let printer = Arc::new(Mutex::new(printer));
+        let (state, writer) = (Arc::clone(&printer), self.writer.clone());
+        source
+            .subscribe(Subscription::Packet, PRIORITY, move |source, payload| {
+                if writer.is_closed() {
+                    writer.count_dropped();
+                } else if let Payload::Packet(packet) = payload {
+                    lock(&state).print(source, packet, &writer);
+                }
+                Flow::Continue
+            })
+            .map_err(Error::data_source(source.name()))?;
+        self.printers.push((Arc::clone(source), printer));
+        Ok(())
+    }
+}
+
+/// Checks `--fields` against every data source, whatever its mode, so that a typing error is found in all modes. A list
+/// without a data source must be right for at least one of those printed as columns, or for any when there are none.
+fn selections(
+    sources: &[Arc<DataSource>],
+    modes: &[Mode],
+    settings: &Settings,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Selection>, Error> {
+    let Some(request) = fields::parse(&settings.fields)? else {
+        return Ok(sources.iter().map(|_| Selection::Default).collect());
+    };
+    fields::check_sources(&request, sources)?;
+    let relevant = |mode: &Mode| *mode == Mode::Columns || !modes.contains(&Mode::Columns);
+    let mut selections = Vec::new();
+    let mut failure = None;
+    let mut matched = false;
+    for (source, mode) in sources.iter().zip(modes) {
+        let own = request.by_source.get(source.name());
+        let Some(items) = own.or(request.general.as_ref()) else {
+            selections.push(Selection::Visible);
+            continue;
+        };
+        match fields::resolve(items, source) {
+            Ok(_) => {
+                matched |= own.is_none() && relevant(mode);
+                selections.push(Selection::Items(items.clone()));
+            }
+            Err(error) if own.is_some() => return Err(error),
+            Err(error) => {
+                if *mode == Mode::Columns {
+                    warnings.push(format!("{error}; the data source is not printed"));
+                }
+                if relevant(mode) {
+                    failure.get_or_insert(error);
+                }
+                selections.push(Selection::Nothing);
+            }
+        }
+    }
+    match failure {
+        Some(error) if !matched => Err(error),
+        _ => Ok(selections),
+    }
+}
+
+fn lock(printer: &Mutex<Printer>) -> MutexGuard<'_, Printer> {
+    printer.lock().unwrap_or_else(PoisonError::into_inner)
+}

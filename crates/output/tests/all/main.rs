@@ -1,0 +1,12 @@
+//! Tests of the public interface: data sources in, bytes out.
+
+mod columns;
+mod fields;
+mod filter;
+mod formatters;
+mod golden;
+mod hostile;
+mod json;
+mod modes;
+mod support;
+mod writes;

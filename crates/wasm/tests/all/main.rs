@@ -1,0 +1,15 @@
+//! Tests of the host with guests written as text, well-behaved and hostile ones; see `support` for the notation.
+
+mod cache;
+mod datasource;
+mod field;
+mod hostile;
+mod instantiate;
+mod lifecycle;
+mod map;
+mod measure;
+mod names;
+mod support;
+mod system;
+mod timing;
+mod wasi;

@@ -1,0 +1,243 @@
+//! Maps, settings and a kernel that exist in memory only.
+
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, Weak};
+
+use gizmo_model::map::{
+    BpfMap, MapError, MapInfo, MapSpec, Maps, ObjectSettings, SettingError, UpdateFlags, kind,
+};
+use gizmo_syscalls::{Abi, Parameter};
+use gizmo_wasm::Kernel;
+
+type Values = Mutex<HashMap<Vec<u8>, Vec<u8>>>;
+
+/// Clones are the same map.
+#[derive(Clone)]
+pub struct FakeMap {
+    info: MapInfo,
+    values: Arc<Values>,
+    inner: Arc<Mutex<HashMap<Vec<u8>, FakeMap>>>,
+}
+
+impl FakeMap {
+    pub fn new(
+        name: &str,
+        kind: u32,
+        key_bytes: usize,
+        value_bytes: usize,
+        max_entries: u32,
+    ) -> Self {
+        Self {
+            info: MapInfo {
+                name: name.into(),
+                kind,
+                key_bytes,
+                value_bytes,
+                max_entries,
+            },
+            values: Arc::default(),
+            inner: Arc::default(),
+        }
+    }
+
+    fn refused(&self, operation: &'static str, error: i32) -> MapError {
+        MapError::Kernel {
+            map: self.info.name.clone(),
+            operation,
+            source: std::io::Error::from_raw_os_error(error),
+        }
+    }
+}
+
+impl BpfMap for FakeMap {
+    fn info(&self) -> &MapInfo {
+        &self.info
+    }
+
+    fn lookup(&self, key: &[u8], value: &mut [u8]) -> Result<bool, MapError> {
+        let values = self.values.lock().unwrap();
+        let Some(found) = values.get(key) else {
+            return Ok(false);
+        };
+        value.copy_from_slice(found);
+        Ok(true)
+    }
+
+    fn update(&self, key: &[u8], value: &[u8], flags: UpdateFlags) -> Result<(), MapError> {
+        let mut values = self.values.lock().unwrap();
+        let there = values.contains_key(key);
+        if flags == 1 && there {
+            return Err(self.refused("an update", 17));
+        }
+        if flags == 2 && !there {
+            return Err(self.refused("an update", 2));
+        }
+        if !there && values.len() as u32 >= self.info.max_entries {
+            return Err(self.refused("an update", 7));
+        }
+        values.insert(key.to_vec(), value.to_vec());
+        Ok(())
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<bool, MapError> {
+        let inner = self.inner.lock().unwrap().remove(key).is_some();
+        Ok(self.values.lock().unwrap().remove(key).is_some() || inner)
+    }
+
+    fn lookup_map(&self, key: &[u8]) -> Result<Option<Arc<dyn BpfMap>>, MapError> {
+        let found = self.inner.lock().unwrap().get(key).cloned();
+        Ok(found.map(|map| Arc::new(map) as Arc<dyn BpfMap>))
+    }
+
+    fn update_map(&self, key: &[u8], inner: &dyn BpfMap, _: UpdateFlags) -> Result<(), MapError> {
+        let inner = inner.as_any().downcast_ref::<FakeMap>().unwrap();
+        self.inner
+            .lock()
+            .unwrap()
+            .insert(key.to_vec(), inner.clone());
+        Ok(())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+#[derive(Default)]
+pub struct FakeMaps {
+    pub named: Mutex<BTreeMap<String, FakeMap>>,
+    created: Mutex<Vec<Weak<Values>>>,
+}
+
+impl FakeMaps {
+    pub fn add(&self, map: FakeMap) {
+        self.named
+            .lock()
+            .unwrap()
+            .insert(map.info.name.clone(), map);
+    }
+
+    /// Created maps that are still open.
+    pub fn open(&self) -> usize {
+        let created = self.created.lock().unwrap();
+        created.iter().filter(|map| map.strong_count() > 0).count()
+    }
+
+    fn hand_out(&self, map: FakeMap) -> Arc<dyn BpfMap> {
+        self.created
+            .lock()
+            .unwrap()
+            .push(Arc::downgrade(&map.values));
+        Arc::new(map)
+    }
+}
+
+impl Maps for FakeMaps {
+    fn get(&self, name: &str) -> Result<Arc<dyn BpfMap>, MapError> {
+        let found = self.named.lock().unwrap().get(name).cloned();
+        let map = found.ok_or_else(|| MapError::NotFound(name.into()))?;
+        Ok(Arc::new(map))
+    }
+
+    fn create(&self, spec: &MapSpec) -> Result<Arc<dyn BpfMap>, MapError> {
+        let (key, value) = (spec.key_bytes as usize, spec.value_bytes as usize);
+        Ok(self.hand_out(FakeMap::new(
+            &spec.name,
+            spec.kind,
+            key,
+            value,
+            spec.max_entries,
+        )))
+    }
+
+    fn create_inner(&self, outer: &str, name: &str) -> Result<Arc<dyn BpfMap>, MapError> {
+        self.get(outer)?;
+        Ok(self.hand_out(FakeMap::new(name, kind::HASH, 4, 4, 1)))
+    }
+}
+
+#[derive(Default)]
+pub struct FakeSettings {
+    pub constants: Mutex<Vec<(String, Vec<u8>)>>,
+    pub sizes: Mutex<Vec<(String, bool, u32)>>,
+}
+
+impl ObjectSettings for FakeSettings {
+    fn set_constant(&self, name: &str, value: &[u8]) -> Result<(), SettingError> {
+        if name != "known" {
+            return Err(SettingError::Loaded(name.into()));
+        }
+        self.constants
+            .lock()
+            .unwrap()
+            .push((name.into(), value.into()));
+        Ok(())
+    }
+
+    fn set_max_entries(
+        &self,
+        map: &str,
+        inner: bool,
+        max_entries: u32,
+    ) -> Result<(), SettingError> {
+        if map != "known" {
+            return Err(SettingError::Loaded(map.into()));
+        }
+        self.sizes
+            .lock()
+            .unwrap()
+            .push((map.into(), inner, max_entries));
+        Ok(())
+    }
+}
+
+pub struct FakeKernel;
+
+impl Kernel for FakeKernel {
+    fn native_abi(&self) -> Abi {
+        Abi::X86_64
+    }
+
+    fn release(&self) -> &str {
+        "6.18.44"
+    }
+
+    fn possible_cpus(&self) -> u32 {
+        4
+    }
+
+    fn page_bytes(&self) -> u32 {
+        4096
+    }
+
+    fn wall_clock_offset_ns(&self) -> i64 {
+        -77
+    }
+
+    fn symbol_exists(&self, name: &str) -> bool {
+        match name {
+            // Slow enough to tell host time from guest time.
+            "slow" => {
+                std::thread::sleep(std::time::Duration::from_millis(150));
+                true
+            }
+            "panic" => panic!("a bug of the host"),
+            other => other == "vfs_read",
+        }
+    }
+
+    fn declaration(&self, name: &str) -> Option<Vec<Parameter>> {
+        let parameter = |name: &'static str, ctype: &'static str| Parameter {
+            name: name.into(),
+            ctype: ctype.into(),
+        };
+        (name == "execve").then(|| {
+            vec![
+                parameter("filename", "const char *"),
+                parameter("argv", "const char *const *"),
+                parameter("envp", "const char *const *"),
+            ]
+        })
+    }
+}
