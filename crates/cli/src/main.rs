@@ -1,1 +1,110 @@
-fn main() {}
+//! The binary `gizmo`: arguments, configuration, exit codes, and nothing else.
+//!
+//! One file per command. Arguments become plain values first; what runs is in `gizmo-runtime`.
+
+#![forbid(unsafe_code)]
+
+mod context;
+mod image;
+mod logging;
+mod run;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::context::{Context, GlobalArgs};
+
+/// Runs eBPF gadget images.
+#[derive(Parser)]
+#[command(
+    name = "gizmo",
+    version,
+    propagate_version = false,
+    disable_help_subcommand = true
+)]
+#[command(after_help = "Record the system calls of a command: gizmo run traceloop -- ls /tmp")]
+struct Arguments {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a gadget
+    #[command(disable_help_flag = true)]
+    Run(run::RawArgs),
+    /// Build, list, inspect and move images
+    #[command(subcommand)]
+    Image(image::Command),
+    /// Print the version
+    Version,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments
+        .get(1)
+        .is_some_and(|name| name == gizmo_containers::LAUNCH_COMMAND)
+    {
+        let (code, error) = gizmo_containers::launch(&arguments[2..]);
+        let command = arguments
+            .get(2)
+            .map(|path| path.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let _ = writeln!(
+            io::stderr(),
+            "Error: command `{command}` cannot be executed: {error}"
+        );
+        return code.into();
+    }
+    match dispatch(Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "Error: {error:#}");
+            exit_code(&error)
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let verbose = arguments.global.verbose || run::asks_for_verbose(&arguments.command);
+    logging::init(verbose);
+    let context = Context::new(&arguments.global)?;
+    match arguments.command {
+        Command::Run(raw) => run::run(&context, raw),
+        Command::Image(command) => image::run(&context, command).map(|()| ExitCode::SUCCESS),
+        Command::Version => {
+            writeln!(io::stdout(), "v{}", env!("CARGO_PKG_VERSION"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// A reader that has seen enough is no failure.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let is_pipe = |cause: &(dyn std::error::Error + 'static)| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    error.chain().any(is_pipe)
+}
+
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let runtime = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<gizmo_runtime::Error>());
+    let command = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<gizmo_containers::CommandError>());
+    let code = runtime
+        .map(gizmo_runtime::Error::exit_code)
+        .or(command.map(gizmo_containers::CommandError::exit_code));
+    ExitCode::from(code.unwrap_or(1))
+}

@@ -5,6 +5,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+/// Processes that fork while they are moved need another round.
+const DRAIN_ROUNDS: usize = 10;
+
 /// A cgroup that is removed again when it is dropped and nobody lives in it any more.
 #[derive(Debug)]
 pub(crate) struct Cgroup {
@@ -48,10 +51,27 @@ impl Cgroup {
 }
 
 impl Drop for Cgroup {
+    /// Processes that live on go back to where they came from, so that nothing of us stays behind.
     fn drop(&mut self) {
-        // Refused while a process of the command lives on, which is right: it is then the init system's to clean up.
+        let parent = self
+            .path
+            .parent()
+            .map(|parent| parent.join("cgroup.procs"))
+            .unwrap_or_default();
+        for _ in 0..DRAIN_ROUNDS {
+            let Ok(processes) = fs::read_to_string(self.path.join("cgroup.procs")) else {
+                break;
+            };
+            if processes.is_empty() {
+                break;
+            }
+            for pid in processes.lines() {
+                // The process may be gone by now.
+                let _ = fs::write(&parent, pid);
+            }
+        }
         if let Err(error) = fs::remove_dir(&self.path) {
-            tracing::debug!(path = %self.path.display(), %error, "cgroup stays");
+            tracing::warn!(path = %self.path.display(), %error, "the command's cgroup could not be removed");
         }
     }
 }

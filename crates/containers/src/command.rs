@@ -134,7 +134,7 @@ impl HeldCommand {
             .map_err(|error| CommandError::Prepare("no signal", error.into()))?;
         Ok(Command {
             pid: self.pid,
-            cgroup: self.cgroup,
+            _cgroup: self.cgroup,
         })
     }
 
@@ -159,10 +159,12 @@ fn wait_until_stopped(pid: Pid) -> Result<(), CommandError> {
 }
 
 /// A command that runs.
+///
+/// When it is dropped before its end, its processes go back to the cgroup that they came from and live on.
 #[derive(Debug)]
 pub struct Command {
     pid: Pid,
-    cgroup: Option<Cgroup>,
+    _cgroup: Option<Cgroup>,
 }
 
 impl Command {
@@ -171,21 +173,26 @@ impl Command {
         self.pid
     }
 
-    /// Waits for the command and all its descendants; `ended` is called when the command itself has ended.
-    pub fn wait_for_all(self, mut ended: impl FnMut(Ended)) {
-        loop {
-            match wait(WaitOptions::empty()) {
-                Ok(Some((pid, status))) if pid == self.pid => {
-                    if let Some(how) = how_ended(status) {
-                        ended(how);
-                    }
+    /// Ends the command's process, politely or not.
+    pub fn signal(&self, signal: Signal) {
+        let _ = kill_process(self.pid, signal);
+    }
+}
+
+/// Waits until this process has no children left, i.e. for the command `pid` and all its descendants; `ended` is called
+/// when the command itself has ended.
+pub fn wait_for_all(pid: Pid, mut ended: impl FnMut(Ended)) {
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((child, status))) if child == pid => {
+                if let Some(how) = how_ended(status) {
+                    ended(how);
                 }
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                // No children are left.
-                Err(_) => break,
             }
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            // No children are left.
+            Err(_) => return,
         }
-        drop(self.cgroup);
     }
 }
 

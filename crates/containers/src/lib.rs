@@ -11,6 +11,6 @@ mod command;
 mod launch;
 mod resolve;
 
-pub use command::{Command, CommandError, Ended, HeldCommand};
+pub use command::{Command, CommandError, Ended, HeldCommand, wait_for_all};
 pub use launch::{LAUNCH_COMMAND, launch};
 pub use resolve::{Resolved, resolve};

@@ -16,7 +16,7 @@ pub use attach::{AttachPoint, attach_point};
 pub use bpf_map::possible_cpus;
 pub use discover::{Declared, Tracer};
 pub use error::{Error, ErrorKind};
-pub use object::{EbpfLayer, ProgramInfo};
+pub use object::{EbpfLayer, ProgramInfo, create_map};
 
 /// Whether the kernel offers its own BTF, which CO-RE and `tp_btf` programs need.
 pub fn kernel_has_btf() -> bool {

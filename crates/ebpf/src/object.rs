@@ -37,7 +37,11 @@ pub struct ProgramInfo {
 }
 
 enum State {
-    Open(OpenObject),
+    Open {
+        object: OpenObject,
+        /// Of the maps of maps, by name.
+        templates: HashMap<String, InnerTemplate>,
+    },
     Loaded {
         /// Owns the programs, which the links refer to.
         _object: Object,
@@ -68,7 +72,7 @@ impl EbpfLayer {
             builder.name("gadget")?;
             builder.open_memory(bytes)
         });
-        let object = opened.map_err(|source| Error::Open { log, source })?;
+        let mut object = opened.map_err(|source| Error::Open { log, source })?;
         let declared = with_btf(&object, Declared::from_btf)?;
         let programs = object.progs().map(|program| ProgramInfo {
             name: program.name().to_string_lossy().into_owned(),
@@ -83,8 +87,9 @@ impl EbpfLayer {
             max_entries: map.max_entries(),
         });
         let maps = maps.collect();
+        let templates = settings::inner_templates(&mut object);
         Ok(Self {
-            state: Mutex::new(State::Open(object)),
+            state: Mutex::new(State::Open { object, templates }),
             declared,
             programs,
             maps,
@@ -112,7 +117,7 @@ impl EbpfLayer {
     /// A map or structure is missing, or a name is taken.
     pub fn register(&self, sources: &DataSources, config: &Config) -> Result<(), Error> {
         let state = self.lock();
-        let State::Open(object) = &*state else {
+        let State::Open { object, .. } = &*state else {
             return Err(Error::State("registered"));
         };
         for tracer in &self.declared.tracers {
@@ -139,7 +144,7 @@ impl EbpfLayer {
     /// Descriptions of the object's parameters.
     pub fn params(&self, config: &Config) -> Vec<Param> {
         match &*self.lock() {
-            State::Open(object) => self
+            State::Open { object, .. } => self
                 .declared
                 .describe_params(config, |variable| settings::get_variable(object, variable)),
             _ => Vec::new(),
@@ -184,12 +189,17 @@ impl EbpfLayer {
     pub fn start(&self, config: &Config) -> Result<(), Error> {
         let points = self.attach_points(config)?;
         let mut state = self.lock();
-        let State::Open(mut object) = std::mem::replace(&mut *state, State::Closed) else {
+        let State::Open {
+            mut object,
+            templates,
+        } = std::mem::replace(&mut *state, State::Closed)
+        else {
             return Err(Error::State("loaded"));
         };
-        settings::apply_host_sizes(&mut object, &self.declared)?;
-        let templates = settings::inner_templates(&mut object).into_iter().collect();
+        settings::apply_sizes_from_variables(&mut object, &self.declared)?;
+        let inner_maps = settings::replace_templates(&mut object, &templates)?;
         let object = load(object)?;
+        drop(inner_maps);
         let maps = open_maps(&object)?;
         let mut links = Vec::new();
         for (program, point) in object.progs_mut().zip(&points) {
@@ -254,7 +264,7 @@ impl EbpfLayer {
 impl ObjectSettings for EbpfLayer {
     fn set_constant(&self, name: &str, value: &[u8]) -> Result<(), SettingError> {
         let mut state = self.lock();
-        let State::Open(object) = &mut *state else {
+        let State::Open { object, .. } = &mut *state else {
             return Err(SettingError::Loaded(format!("constant `{name}`")));
         };
         let variable = self
@@ -275,7 +285,16 @@ impl ObjectSettings for EbpfLayer {
         max_entries: u32,
     ) -> Result<(), SettingError> {
         match &mut *self.lock() {
-            State::Open(object) => settings::set_max_entries(object, map, inner, max_entries),
+            State::Open { templates, .. } if inner => {
+                let template = templates.get_mut(map);
+                let missing = || SettingError::NotFound {
+                    what: "inner map of",
+                    name: map.to_owned(),
+                };
+                template.ok_or_else(missing)?.max_entries = max_entries;
+                Ok(())
+            }
+            State::Open { object, .. } => settings::set_max_entries(object, map, max_entries),
             _ => Err(SettingError::Loaded(format!("the size of map `{map}`"))),
         }
     }
@@ -304,19 +323,16 @@ impl Maps for EbpfLayer {
         let template = templates
             .get(outer)
             .ok_or_else(|| MapError::NotFound(outer.to_owned()))?;
-        let spec = MapSpec {
-            name: name.to_owned(),
-            kind: template.kind,
-            key_bytes: template.key_bytes,
-            value_bytes: template.value_bytes,
-            max_entries: template.max_entries,
-        };
+        let spec = template.spec(name);
         Ok(Arc::new(LoadedMap::create(&spec, template.flags)?))
     }
 }
 
 /// Creates a map that belongs to no object.
-fn create_map(spec: &MapSpec) -> Result<Arc<dyn BpfMap>, MapError> {
+///
+/// # Errors
+/// The kernel's refusal, or a type that cannot be created alone.
+pub fn create_map(spec: &MapSpec) -> Result<Arc<dyn BpfMap>, MapError> {
     let mut spec = spec.clone();
     if matches!(spec.kind, kind::ARRAY_OF_MAPS | kind::HASH_OF_MAPS) {
         return Err(MapError::Unsupported {

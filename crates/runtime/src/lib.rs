@@ -1,3 +1,21 @@
 //! An image becomes a running gadget: phases, threads and shutdown.
+//!
+//! The phases are types: [`OpenGadget`] (image read, nothing running) → [`ReadyGadget`] (guest instantiated, data sources
+//! known) → [`RunningGadget`] (attached). [`run`] walks through them for a command line; it is the file to read first.
 
 #![forbid(unsafe_code)]
+
+mod containers;
+mod error;
+mod gadget;
+mod host;
+mod inspect;
+mod kallsyms;
+mod run;
+mod wait;
+
+pub use error::Error;
+pub use gadget::{OpenGadget, ReadyGadget, RunningGadget};
+pub use host::HostKernel;
+pub use inspect::{InfoEntry, describe_sources, inspect};
+pub use run::{Ending, RunOptions, run};

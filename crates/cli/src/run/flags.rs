@@ -1,0 +1,241 @@
+//! The parser for `gizmo run`: its own flags and those of the image.
+
+use clap::{Arg, ArgAction, Command, ValueHint, builder::ValueParser};
+use gizmo_image::Image;
+use gizmo_model::params::Param;
+use gizmo_runtime::OpenGadget;
+
+use super::instantiate_for_help;
+use crate::context::Context;
+
+/// Flags that select and shape output, for any gadget; their full help needs the data sources and comes with `--help`.
+pub(super) fn output_params() -> Vec<Param> {
+    gizmo_output::params(&[])
+        .into_iter()
+        .chain([Param {
+            prefix: "operator.filter.".into(),
+            key: "filter".into(),
+            alias: "F".into(),
+            description: "Show only events that hold these rules: <field><operator><value>, joined with commas; \
+                          operators == != < <= > >= ~ !~ (the last two match a regular expression)"
+                .into(),
+            ..Param::default()
+        }])
+        .map(|mut param| {
+            match param.key.as_str() {
+                "output" => param.description = "How events are printed: columns, json, jsonpretty, yaml or none".into(),
+                "fields" => {
+                    param.description =
+                        "Columns to print, joined with commas; +field adds to the default ones, -field removes".into();
+                }
+                _ => {}
+            }
+            param
+        })
+        .collect()
+}
+
+/// The parser; with a gadget it knows its name and description.
+pub(super) fn command(params: &[Param], gadget: Option<&OpenGadget>) -> Command {
+    let about = match gadget.and_then(|gadget| gadget.config().get_str("description")) {
+        Some(text) if !text.is_empty() => printable(&text),
+        _ => "Run a gadget. With an image, --help shows the gadget's own flags, too".to_owned(),
+    };
+    let mut command = Command::new("gizmo run")
+        .about(about)
+        .override_usage("gizmo run [FLAGS] IMAGE [FLAGS] [-- COMMAND [ARGS]...]")
+        .arg(Arg::new("image").value_name("IMAGE").help(
+            "Name of an image (a local tag, else an embedded image), or path of a folder or archive (/…, ./… or ….tar)",
+        ))
+        .arg(
+            Arg::new("ignored").num_args(0..).hide(true), // Upstream ignores further words before `--`, and so do scripts.
+        )
+        .arg(
+            Arg::new("command")
+                .value_name("COMMAND")
+                .help("Command to record, with its arguments; its exit code becomes that of gizmo")
+                .num_args(0..)
+                .last(true)
+                .value_hint(ValueHint::CommandWithArguments)
+                .value_parser(ValueParser::os_string()),
+        )
+        .arg(
+            Arg::new("timeout")
+                .short('t')
+                .long("timeout")
+                .value_name("SECONDS")
+                .help("End the recording after so many seconds; a command runs on")
+                .value_parser(clap::value_parser!(u64)),
+        )
+        .arg(
+            Arg::new("output-file")
+                .long("output-file")
+                .value_name("FILE")
+                .help("Write events to a file instead of stdout, or of stderr when a command is recorded")
+                .value_hint(ValueHint::FilePath)
+                .value_parser(ValueParser::os_string()),
+        )
+        .arg(Arg::new("verbose").short('v').long("verbose").action(ArgAction::SetTrue).help("Show debug messages on stderr"))
+        .arg(
+            Arg::new("store")
+                .long("store")
+                .value_name("DIR")
+                .env("GIZMO_STORE")
+                .hide_env_values(true)
+                .help("Folder of the local images")
+                .value_parser(ValueParser::os_string()),
+        );
+    let mut taken: Vec<String> = ["help", "timeout", "output-file", "verbose", "store"]
+        .iter()
+        .map(|name| (*name).to_owned())
+        .collect();
+    let mut taken_short = vec!['h', 't', 'v'];
+    for param in params {
+        if taken.contains(&param.key) || param.key.is_empty() || param.key.starts_with('-') {
+            continue;
+        }
+        taken.push(param.key.clone());
+        command = command.arg(flag(param, &mut taken_short, gadget.is_some()));
+    }
+    command
+}
+
+fn flag(param: &Param, taken_short: &mut Vec<char>, has_gadget: bool) -> Arg {
+    let is_own =
+        param.prefix.starts_with("operator.cli.") || param.prefix.starts_with("operator.filter.");
+    let mut help = printable(&param.description);
+    if !param.possible_values.is_empty() {
+        help.push_str(&format!(
+            " [{}]",
+            printable(&param.possible_values.join(", "))
+        ));
+    }
+    if !param.default_value.is_empty() {
+        help.push_str(&format!(" [default: {}]", printable(&param.default_value)));
+    }
+    let mut arg = Arg::new(param.full_name())
+        .long(param.key.clone())
+        .help(help)
+        .value_name("VALUE")
+        .action(ArgAction::Set);
+    if has_gadget && !is_own {
+        arg = arg.help_heading("Flags of the gadget");
+    }
+    if param.type_hint == "bool" {
+        arg = arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true");
+    } else {
+        // `--syscall-filters ""` and values that begin with a dash are values.
+        arg = arg.allow_hyphen_values(true);
+    }
+    let mut letters = param.alias.chars();
+    if let (Some(letter), None) = (letters.next(), letters.next())
+        && !taken_short.contains(&letter)
+        && letter.is_ascii_alphanumeric()
+    {
+        taken_short.push(letter);
+        arg = arg.short(letter);
+    }
+    if !param.alternative_key.is_empty() {
+        arg = arg.alias(param.alternative_key.clone());
+    }
+    arg
+}
+
+/// What `--help` adds for an image: data sources, fields and modes.
+pub(super) fn help(context: &Context, image: &Image, name: &str) -> anyhow::Result<String> {
+    let sources = instantiate_for_help(context, image)?;
+    let mut text = String::new();
+    for param in gizmo_output::params(&sources) {
+        if matches!(param.key.as_str(), "output" | "fields") {
+            text.push_str(&format!("\n--{}: {}\n", param.key, param.description));
+        }
+    }
+    text.push_str(&format!(
+        "\nMore about the image: gizmo image inspect {name}\n"
+    ));
+    Ok(text)
+}
+
+/// Texts of images end up on terminals.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|character| {
+            if character.is_control() {
+                ' '
+            } else {
+                character
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+
+    fn param(key: &str, alias: &str) -> Param {
+        Param {
+            prefix: "operator.oci.wasm.".into(),
+            key: key.into(),
+            alias: alias.into(),
+            ..Param::default()
+        }
+    }
+
+    fn matches(params: &[Param], line: &str) -> clap::ArgMatches {
+        let words = ["gizmo run"]
+            .into_iter()
+            .chain(line.split_whitespace())
+            .map(OsString::from);
+        command(params, None).try_get_matches_from(words).unwrap()
+    }
+
+    #[test]
+    fn the_parser_has_no_clashes() {
+        command(&output_params(), None).debug_assert();
+        let clashing = [
+            param("timeout", "t"),
+            param("verbose", "v"),
+            param("x", "h"),
+            param("x", ""),
+            param("", ""),
+        ];
+        command(&clashing, None).debug_assert();
+    }
+
+    #[test]
+    fn flags_and_words_may_be_mixed() {
+        let params = [param("syscall-filters", "")];
+        for line in [
+            "traceloop --syscall-filters openat -- ls -l",
+            "--syscall-filters=openat traceloop -- ls -l",
+        ] {
+            let matches = matches(&params, line);
+            let value: &String = matches
+                .get_one("operator.oci.wasm.syscall-filters")
+                .unwrap();
+            assert_eq!(value, "openat");
+            let command: Vec<_> = matches.get_many::<OsString>("command").unwrap().collect();
+            assert_eq!(command, ["ls", "-l"]);
+        }
+    }
+
+    #[test]
+    fn booleans_need_no_value() {
+        let host = Param {
+            type_hint: "bool".into(),
+            ..param("host", "")
+        };
+        let matches = matches(&[host], "--host trace_exec");
+        assert_eq!(
+            matches.get_one::<String>("operator.oci.wasm.host").unwrap(),
+            "true"
+        );
+        assert_eq!(matches.get_one::<String>("image").unwrap(), "trace_exec");
+    }
+}

@@ -1,0 +1,197 @@
+//! `gizmo run`: which image, which values, which command.
+//!
+//! A gadget's own flags are known only when its image is. So the arguments are read twice: `scan` finds the image among
+//! flags that nobody knows yet, then `flags` builds the real parser from the image's parameters.
+
+mod flags;
+mod scan;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::{ArgMatches, Args};
+use gizmo_containers::resolve;
+use gizmo_model::params::{Param, ParamValues};
+use gizmo_output::Settings;
+use gizmo_runtime::{HostKernel, OpenGadget, RunOptions};
+use tracing::debug;
+
+use crate::context::Context;
+
+/// The arguments after `run`, still unread.
+#[derive(Args, Debug)]
+pub(crate) struct RawArgs {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    rest: Vec<OsString>,
+}
+
+/// Whether `-v` is among the arguments of `run`, which clap has not looked at.
+pub(crate) fn asks_for_verbose(command: &crate::Command) -> bool {
+    let crate::Command::Run(raw) = command else {
+        return false;
+    };
+    raw.rest
+        .iter()
+        .take_while(|arg| *arg != "--")
+        .any(|arg| arg == "-v" || arg == "--verbose")
+}
+
+pub(crate) fn run(context: &Context, raw: RawArgs) -> anyhow::Result<ExitCode> {
+    let Some(name) = scan::image_name(&raw.rest) else {
+        let asked = raw.rest.iter().any(|arg| arg == "--help" || arg == "-h");
+        flags::command(&[], None).print_help()?;
+        return if asked {
+            Ok(ExitCode::SUCCESS)
+        } else {
+            bail!("no image named")
+        };
+    };
+    // A mistake in the command costs nothing if it is found before anything is read.
+    let image = context.catalog.find(&name)?;
+    debug!(image = %name, source = %image.source, digest = %image.index_digest, "image found");
+    let compiled = image
+        .wasm()
+        .and_then(|layer| gizmo_bundled::compiled_code(&layer.digest));
+    let open = OpenGadget::open(&image, &context.engine()?, compiled)
+        .with_context(|| format!("image `{name}`"))?;
+
+    let mut params = open.params();
+    params.extend(flags::output_params());
+    let parser = flags::command(&params, Some(&open));
+    let line = std::iter::once(OsString::from("gizmo run")).chain(raw.rest.iter().cloned());
+    let matches = match parser.try_get_matches_from(line) {
+        Ok(matches) => matches,
+        Err(error) if error.kind() == clap::error::ErrorKind::DisplayHelp => {
+            let help = flags::help(context, &image, &name)?;
+            write!(io::stdout(), "{}", error.render())?;
+            write!(io::stdout(), "{help}")?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(error) => error.exit(),
+    };
+    let options = options(&matches, &params)?;
+    require_rights()?;
+    let ending = gizmo_runtime::run(open, options)?;
+    Ok(ExitCode::from(
+        ending.command.map_or(0, gizmo_containers::Ended::exit_code),
+    ))
+}
+
+fn options(matches: &ArgMatches, params: &[Param]) -> anyhow::Result<RunOptions> {
+    let command: Vec<OsString> = matches
+        .get_many::<OsString>("command")
+        .map(|words| words.cloned().collect())
+        .unwrap_or_default();
+    let command = if command.is_empty() {
+        None
+    } else {
+        Some(resolve(&command)?)
+    };
+    let values = values(matches, params)?;
+    let file = matches.get_one::<OsString>("output-file").map(Path::new);
+    let (writer, terminal_width) = destination(file, command.is_some())?;
+    let output = Settings {
+        output: values
+            .get("operator.cli.output")
+            .unwrap_or_default()
+            .to_owned(),
+        fields: values
+            .get("operator.cli.fields")
+            .unwrap_or_default()
+            .to_owned(),
+        terminal_width,
+    };
+    let timeout = matches
+        .get_one::<u64>("timeout")
+        .copied()
+        .filter(|&seconds| seconds > 0);
+    Ok(RunOptions {
+        values,
+        command,
+        timeout: timeout.map(Duration::from_secs),
+        output,
+        writer,
+    })
+}
+
+/// The values that were given, by full name.
+fn values(matches: &ArgMatches, params: &[Param]) -> anyhow::Result<ParamValues> {
+    let mut values = ParamValues::default();
+    for param in params {
+        let given = matches
+            .try_get_one::<String>(&param.full_name())
+            .ok()
+            .flatten();
+        let Some(text) = given else { continue };
+        let value = match text.strip_prefix('@') {
+            Some(path) => std::fs::read_to_string(path)
+                .with_context(|| format!("value of `--{}`: `{path}`", param.key))?,
+            None => text.clone(),
+        };
+        values.set(&param.full_name(), value);
+    }
+    Ok(values)
+}
+
+/// Where events go: the command owns stdout, as with strace.
+fn destination(
+    file: Option<&Path>,
+    has_command: bool,
+) -> anyhow::Result<(Box<dyn Write + Send>, Option<u16>)> {
+    if let Some(path) = file {
+        let file = std::fs::File::create(path)
+            .with_context(|| format!("output file `{}`", path.display()))?;
+        return Ok((Box::new(file), None));
+    }
+    Ok(if has_command {
+        (Box::new(io::stderr()), terminal_width(io::stderr()))
+    } else {
+        (Box::new(io::stdout()), terminal_width(io::stdout()))
+    })
+}
+
+fn terminal_width(stream: impl AsFd + IsTerminal) -> Option<u16> {
+    if !stream.is_terminal() {
+        return None;
+    }
+    rustix::termios::tcgetwinsize(stream)
+        .ok()
+        .map(|size| size.ws_col)
+        .filter(|&columns| columns > 0)
+}
+
+/// Says early and in one sentence what the kernel would say late and in many.
+fn require_rights() -> anyhow::Result<()> {
+    use rustix::thread::CapabilitySet;
+    let effective = rustix::thread::capabilities(None)
+        .map(|sets| sets.effective)
+        .unwrap_or(CapabilitySet::empty());
+    let enough = effective.contains(CapabilitySet::SYS_ADMIN)
+        || effective.contains(CapabilitySet::BPF | CapabilitySet::PERFMON);
+    if !enough {
+        bail!(
+            "`gizmo run` must be run as root (it needs the capabilities CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN)"
+        );
+    }
+    Ok(())
+}
+
+/// A gadget that is instantiated to be described, not to be run.
+fn instantiate_for_help(
+    context: &Context,
+    image: &gizmo_image::Image,
+) -> anyhow::Result<Vec<Arc<gizmo_model::DataSource>>> {
+    let compiled = image
+        .wasm()
+        .and_then(|layer| gizmo_bundled::compiled_code(&layer.digest));
+    let open = OpenGadget::open(image, &context.engine()?, compiled)?;
+    let ready = open.instantiate(&ParamValues::default(), Arc::new(HostKernel::probe()?))?;
+    let sources = ready.sources();
+    Ok(sources)
+}

@@ -1,0 +1,85 @@
+//! Which of the arguments after `run` is the image, when most flags are not known yet.
+
+use std::ffi::OsString;
+
+/// Flags of `run` itself that take a value.
+pub(super) const WITH_VALUE: [&str; 7] = [
+    "--timeout",
+    "-t",
+    "--output-file",
+    "--store",
+    "--output",
+    "-o",
+    "--fields",
+];
+
+/// Flags that take none.
+const WITHOUT_VALUE: [&str; 4] = ["--verbose", "-v", "--help", "-h"];
+
+/// The image's name: the first word that is no flag and does not follow an unknown one. Only if there is no such word may
+/// it be one that follows an unknown flag, which then was a switch.
+pub(super) fn image_name(args: &[OsString]) -> Option<String> {
+    let mut doubtful = None;
+    let mut words = args.iter().map(|arg| arg.to_string_lossy()).peekable();
+    while let Some(word) = words.next() {
+        if word == "--" {
+            break;
+        }
+        let is_flag = word.len() > 1 && word.starts_with('-');
+        if !is_flag {
+            return Some(word.into_owned());
+        }
+        if word.contains('=') || WITHOUT_VALUE.contains(&word.as_ref()) {
+            continue;
+        }
+        let is_known = WITH_VALUE.contains(&word.as_ref());
+        // `-ojson` carries its value with it.
+        if !is_known && !word.starts_with("--") && word.len() > 2 {
+            continue;
+        }
+        if let Some(value) =
+            words.next_if(|next| next != "--" && (is_known || !next.starts_with('-')))
+            && !is_known
+        {
+            doubtful = doubtful.or(Some(value.into_owned()));
+        }
+    }
+    doubtful
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn finds(line: &str, expected: Option<&str>) {
+        let args: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        assert_eq!(image_name(&args).as_deref(), expected, "{line}");
+    }
+
+    #[test]
+    fn the_image_is_found_among_unknown_flags() {
+        finds("traceloop", Some("traceloop"));
+        finds(
+            "traceloop --syscall-filters openat -- true",
+            Some("traceloop"),
+        );
+        finds(
+            "--syscall-filters openat traceloop -- true",
+            Some("traceloop"),
+        );
+        finds("--syscall-filters=openat traceloop", Some("traceloop"));
+        finds("-o json -t 5 traceloop", Some("traceloop"));
+        finds("-ojson traceloop", Some("traceloop"));
+        finds("-v traceloop", Some("traceloop"));
+        finds("--some-switch traceloop", Some("traceloop"));
+    }
+
+    #[test]
+    fn nothing_after_the_dashes_is_an_image() {
+        finds("-- true", None);
+        finds("--timeout 5 -- true", None);
+        finds("--help", None);
+        finds("", None);
+    }
+}

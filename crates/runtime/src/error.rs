@@ -1,0 +1,80 @@
+//! Why a gadget does not run.
+
+/// Why a gadget does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The image's metadata cannot be used.
+    #[error("the image's metadata is unusable")]
+    Metadata(#[from] gizmo_model::config::ConfigError),
+    /// The image has more than one layer of a kind.
+    #[error("the image has several layers of type `{0}`")]
+    SeveralLayers(&'static str),
+    /// The image has nothing that could run.
+    #[error("the image has neither an eBPF object nor a WASM module")]
+    NothingToRun,
+    /// A parameter's value is wrong.
+    #[error(transparent)]
+    Param(#[from] gizmo_model::params::ParamError),
+    /// The eBPF object cannot be used.
+    #[error(transparent)]
+    Ebpf(#[from] gizmo_ebpf::Error),
+    /// The guest cannot be used, or failed.
+    #[error(transparent)]
+    Wasm(#[from] gizmo_wasm::Error),
+    /// The output cannot be set up as asked, or failed.
+    #[error(transparent)]
+    Output(#[from] gizmo_output::Error),
+    /// A data source cannot be set up, or a subscriber failed.
+    #[error(transparent)]
+    DataSource(#[from] gizmo_model::datasource::Error),
+    /// A map cannot be filled.
+    #[error(transparent)]
+    Map(#[from] gizmo_model::map::MapError),
+    /// The command cannot be run.
+    #[error(transparent)]
+    Command(#[from] gizmo_containers::CommandError),
+    /// A gadget that follows containers was given none.
+    #[error(
+        "gadget `{0}` records containers, and those of container runtimes are not supported yet; give a command: `gizmo run {0} -- COMMAND`"
+    )]
+    NoContainers(String),
+    /// This architecture is not supported.
+    #[error("this machine's architecture, `{0}`, is not supported")]
+    Architecture(String),
+    /// A thread or signal handler could not be made.
+    #[error("{0}")]
+    System(&'static str, #[source] std::io::Error),
+    /// Several things went wrong on the way out; the first is the source.
+    #[error("{}", .0.iter().map(describe).collect::<Vec<_>>().join("; "))]
+    Several(Vec<Error>),
+}
+
+fn describe(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
+impl Error {
+    /// One error of a list, `Ok` when it is empty.
+    pub(crate) fn join(mut errors: Vec<Error>) -> Result<(), Error> {
+        match errors.len() {
+            0 => Ok(()),
+            1 => Err(errors.remove(0)),
+            _ => Err(Error::Several(errors)),
+        }
+    }
+
+    /// The exit code for this error: that of shells for a command that cannot be run, 1 for everything else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Command(error) => error.exit_code(),
+            _ => 1,
+        }
+    }
+}

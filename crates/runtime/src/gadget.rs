@@ -1,0 +1,332 @@
+//! A gadget from its image to its end, phase by phase (wasm-host-api.md 1.5).
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use gizmo_ebpf::EbpfLayer;
+use gizmo_image::Image;
+use gizmo_image::oci::{MEDIA_EBPF, MEDIA_WASM};
+use gizmo_model::config::Config;
+use gizmo_model::container::Container;
+use gizmo_model::map::{MapError, MapSpec, Maps, ObjectSettings, SettingError};
+use gizmo_model::params::{Param, ParamValues};
+use gizmo_model::{DataSource, DataSources};
+use gizmo_wasm::{Deadlines, Guest, HostContext, Kernel, MntnsFilter, Module, Phase, WasmEngine};
+use tracing::{debug, warn};
+
+use crate::containers::{ContainerSource, FILTER_CONSTANT, select_in_filter};
+use crate::{Error, HostKernel};
+
+/// An image whose layers are read and checked; nothing of it runs.
+pub struct OpenGadget {
+    name: String,
+    config: Config,
+    ebpf: Option<Arc<EbpfLayer>>,
+    module: Option<Module>,
+}
+
+impl OpenGadget {
+    /// Opens an image's layers. `compiled` is the embedded code of its guest, if there is any.
+    ///
+    /// # Errors
+    /// Metadata, object or module cannot be used.
+    pub fn open(
+        image: &Image,
+        engine: &WasmEngine,
+        compiled: Option<&'static [u8]>,
+    ) -> Result<Self, Error> {
+        let config = Config::parse(&image.metadata)?;
+        config.expect_maps(&[
+            "datasources",
+            "params",
+            "annotations",
+            "programs",
+            "operator",
+            "params.wasm",
+            "params.ebpf",
+        ])?;
+        config.expect_scalars(&["name", "description"])?;
+        for layer in image.layers.iter().filter(|layer| !layer.is_known()) {
+            warn!(media_type = %layer.media_type, "no operator found for the layer's media type, skipping layer");
+        }
+        for media_type in [MEDIA_EBPF, MEDIA_WASM] {
+            if image
+                .layers
+                .iter()
+                .filter(|layer| layer.media_type == media_type)
+                .count()
+                > 1
+            {
+                return Err(Error::SeveralLayers(media_type));
+            }
+        }
+        let ebpf = image
+            .ebpf()
+            .map(|layer| EbpfLayer::open(&layer.bytes))
+            .transpose()?
+            .map(Arc::new);
+        let module = image
+            .wasm()
+            .map(|layer| engine.load(&layer.bytes, layer.digest.as_str(), compiled))
+            .transpose()?;
+        if ebpf.is_none() && module.is_none() {
+            return Err(Error::NothingToRun);
+        }
+        let name = config.get_str("name").filter(|name| !name.is_empty());
+        let name = name.or_else(|| image.reference.as_ref().map(gizmo_image::Reference::short));
+        Ok(Self {
+            name: name.unwrap_or_else(|| "gadget".to_owned()),
+            config,
+            ebpf,
+            module,
+        })
+    }
+
+    /// The gadget's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The gadget's metadata.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The eBPF object, if there is one.
+    pub fn ebpf(&self) -> Option<&EbpfLayer> {
+        self.ebpf.as_deref()
+    }
+
+    /// The guest's module, if there is one.
+    pub fn module(&self) -> Option<&Module> {
+        self.module.as_ref()
+    }
+
+    /// The parameters that the image offers.
+    pub fn params(&self) -> Vec<Param> {
+        let mut params = Param::from_config(&self.config, "params.wasm", "operator.oci.wasm.");
+        if let Some(ebpf) = &self.ebpf {
+            params.extend(ebpf.params(&self.config));
+        }
+        params
+    }
+
+    /// Registers data sources and runs the guest's `gadgetInit`.
+    ///
+    /// # Errors
+    /// A value is wrong, or the object or the guest fails.
+    pub fn instantiate(
+        self,
+        values: &ParamValues,
+        kernel: Arc<HostKernel>,
+    ) -> Result<ReadyGadget, Error> {
+        let params = self.params();
+        for param in &params {
+            param.validate(
+                values
+                    .get(&param.full_name())
+                    .unwrap_or(&param.default_value),
+            )?;
+        }
+        let sources = Arc::new(DataSources::default());
+        if let Some(ebpf) = &self.ebpf {
+            ebpf.register(&sources, &self.config)?;
+            for (key, value) in values.below("operator.oci.ebpf.") {
+                ebpf.set_param(&self.config, &key, &value)?;
+            }
+        }
+        let config = Arc::new(RwLock::new(self.config));
+        let mntns_filter = MntnsFilter::default();
+        let layer = self.ebpf.clone();
+        let guest = self
+            .module
+            .as_ref()
+            .map(|module| {
+                Guest::instantiate(
+                    module,
+                    HostContext {
+                        gadget: self.name.clone(),
+                        sources: Arc::clone(&sources),
+                        config: Arc::clone(&config),
+                        params: values.below("operator.oci.wasm."),
+                        maps: layer
+                            .clone()
+                            .map_or(Arc::new(NoObject) as Arc<dyn Maps>, |layer| layer),
+                        settings: layer
+                            .map_or(Arc::new(NoObject) as Arc<dyn ObjectSettings>, |layer| layer),
+                        kernel: kernel as Arc<dyn Kernel>,
+                        mntns_filter: Arc::clone(&mntns_filter),
+                        deadlines: Deadlines::default(),
+                    },
+                )
+            })
+            .transpose()?;
+        let containers = {
+            let config = config.read().unwrap_or_else(PoisonError::into_inner);
+            ContainerSource::register(&sources, &config)?
+        };
+        Ok(ReadyGadget {
+            name: self.name,
+            config,
+            ebpf: self.ebpf,
+            guest,
+            sources,
+            containers,
+            mntns_filter,
+        })
+    }
+}
+
+/// A gadget whose guest is instantiated and whose data sources can be subscribed to.
+pub struct ReadyGadget {
+    name: String,
+    config: Arc<RwLock<Config>>,
+    ebpf: Option<Arc<EbpfLayer>>,
+    guest: Option<Guest>,
+    sources: Arc<DataSources>,
+    containers: Option<ContainerSource>,
+    mntns_filter: MntnsFilter,
+}
+
+impl ReadyGadget {
+    /// The gadget's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The data sources that a client sees.
+    pub fn sources(&self) -> Vec<Arc<DataSource>> {
+        self.sources.all()
+    }
+
+    /// Whether the gadget follows containers.
+    pub fn wants_containers(&self) -> bool {
+        self.containers.is_some()
+    }
+
+    /// Runs the guest's `gadgetPreStart`: the last phase in which nothing has reached the kernel.
+    ///
+    /// # Errors
+    /// The guest fails.
+    pub fn pre_start(&self, is_filtered: bool) -> Result<(), Error> {
+        if let Some(ebpf) = &self.ebpf {
+            // Objects without the constant have no container filter, or always ask.
+            match ebpf.set_constant(FILTER_CONSTANT, &[u8::from(is_filtered)]) {
+                Ok(()) | Err(SettingError::NotFound { .. }) => {}
+                Err(error) => return Err(gizmo_ebpf::Error::from(error).into()),
+            }
+        }
+        if let Some(guest) = &self.guest {
+            guest.call(Phase::PreStart)?;
+        }
+        Ok(())
+    }
+
+    /// Loads and attaches the programs, runs the guest's `gadgetStart` and tells it of the container.
+    ///
+    /// # Errors
+    /// The kernel or the guest refuses. Everything is detached then.
+    pub fn start(self, container: Option<&Container>) -> Result<RunningGadget, Error> {
+        let running = RunningGadget { gadget: self };
+        running.start(container)?;
+        debug!(gadget = running.gadget.name, "running...");
+        Ok(running)
+    }
+}
+
+/// A gadget that is attached. Dropping it closes it without running the guest's last phases.
+pub struct RunningGadget {
+    gadget: ReadyGadget,
+}
+
+impl RunningGadget {
+    fn start(&self, container: Option<&Container>) -> Result<(), Error> {
+        let gadget = &self.gadget;
+        if let Some(ebpf) = &gadget.ebpf {
+            ebpf.start(&gadget.config.read().unwrap_or_else(PoisonError::into_inner))?;
+            if let Some(container) = container {
+                let filter = select_in_filter(ebpf.as_ref(), container)?;
+                *gadget
+                    .mntns_filter
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner) = filter;
+            }
+        }
+        if let Some(guest) = &gadget.guest {
+            guest.call(Phase::Start)?;
+        }
+        if let (Some(source), Some(container)) = (&gadget.containers, container) {
+            source.publish("CREATED", container, true)?;
+            // A guest that could not take note has said so in the log; it has recorded nothing then.
+            if let Some(death) = gadget.guest.as_ref().and_then(Guest::death) {
+                warn!(%death, "the guest ended");
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the run in the order of the phases; every phase is tried.
+    ///
+    /// # Errors
+    /// Everything that failed on the way.
+    pub fn stop(self) -> Result<(), Error> {
+        let mut errors = Vec::new();
+        if let Some(ebpf) = &self.gadget.ebpf {
+            ebpf.stop();
+        }
+        if let Some(guest) = &self.gadget.guest {
+            for phase in [Phase::Stop, Phase::PostStop] {
+                if let Err(error) = guest.call(phase) {
+                    errors.push(error.into());
+                    break;
+                }
+            }
+        }
+        Error::join(errors)
+    }
+}
+
+impl Drop for RunningGadget {
+    fn drop(&mut self) {
+        if let Some(ebpf) = &self.gadget.ebpf {
+            ebpf.stop();
+            ebpf.close();
+        }
+    }
+}
+
+/// What a guest without an eBPF object has.
+struct NoObject;
+
+impl Maps for NoObject {
+    fn get(&self, name: &str) -> Result<Arc<dyn gizmo_model::map::BpfMap>, MapError> {
+        Err(MapError::NotFound(name.to_owned()))
+    }
+
+    fn create(&self, spec: &MapSpec) -> Result<Arc<dyn gizmo_model::map::BpfMap>, MapError> {
+        gizmo_ebpf::create_map(spec)
+    }
+
+    fn create_inner(
+        &self,
+        outer: &str,
+        _: &str,
+    ) -> Result<Arc<dyn gizmo_model::map::BpfMap>, MapError> {
+        Err(MapError::NotFound(outer.to_owned()))
+    }
+}
+
+impl ObjectSettings for NoObject {
+    fn set_constant(&self, name: &str, _: &[u8]) -> Result<(), SettingError> {
+        Err(SettingError::NotFound {
+            what: "constant",
+            name: name.to_owned(),
+        })
+    }
+
+    fn set_max_entries(&self, map: &str, _: bool, _: u32) -> Result<(), SettingError> {
+        Err(SettingError::NotFound {
+            what: "map",
+            name: map.to_owned(),
+        })
+    }
+}

@@ -1,0 +1,160 @@
+//! Facts about this host, for guests and formatters.
+
+use std::fs;
+use std::path::Path;
+
+use gizmo_syscalls::{Abi, Parameter, fallback, tracefs};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::Error;
+use crate::kallsyms::Kallsyms;
+
+/// Where the kernel describes its system calls; mounting tracefs at the first is enough.
+const SYSCALL_EVENTS: [&str; 2] = [
+    "/sys/kernel/tracing/events/syscalls",
+    "/sys/kernel/debug/tracing/events/syscalls",
+];
+
+/// Readings of both clocks; the closest pair is used.
+const CLOCK_SAMPLES: usize = 5;
+
+/// This host's kernel.
+pub struct HostKernel {
+    abi: Abi,
+    release: String,
+    possible_cpus: u32,
+    page_bytes: u32,
+    wall_clock_offset_ns: i64,
+    symbols: Kallsyms,
+}
+
+impl HostKernel {
+    /// Asks the kernel.
+    ///
+    /// # Errors
+    /// The architecture is not supported.
+    pub fn probe() -> Result<Self, Error> {
+        let uname = rustix::system::uname();
+        let machine = uname.machine().to_string_lossy();
+        Ok(Self {
+            abi: Abi::native(&machine).ok_or_else(|| Error::Architecture(machine.into_owned()))?,
+            release: uname.release().to_string_lossy().into_owned(),
+            possible_cpus: u32::try_from(gizmo_ebpf::possible_cpus()).unwrap_or(u32::MAX),
+            page_bytes: u32::try_from(rustix::param::page_size()).unwrap_or(4096),
+            wall_clock_offset_ns: wall_clock_offset_ns(),
+            symbols: Kallsyms::default(),
+        })
+    }
+
+    /// What to add to a boot-time reading to get ns since 1970.
+    pub fn wall_clock_offset_ns(&self) -> i64 {
+        self.wall_clock_offset_ns
+    }
+}
+
+impl gizmo_wasm::Kernel for HostKernel {
+    fn native_abi(&self) -> Abi {
+        self.abi
+    }
+
+    fn release(&self) -> &str {
+        &self.release
+    }
+
+    fn possible_cpus(&self) -> u32 {
+        self.possible_cpus
+    }
+
+    fn page_bytes(&self) -> u32 {
+        self.page_bytes
+    }
+
+    fn wall_clock_offset_ns(&self) -> i64 {
+        self.wall_clock_offset_ns
+    }
+
+    fn symbol_exists(&self, name: &str) -> bool {
+        self.symbols.has_one(name)
+    }
+
+    fn declaration(&self, name: &str) -> Option<Vec<Parameter>> {
+        let own = SYSCALL_EVENTS
+            .iter()
+            .find_map(|folder| read_format(Path::new(folder), name, self.abi));
+        own.or_else(|| Some(fallback::declaration(self.abi, name)?.parameters.clone()))
+    }
+}
+
+/// The running kernel's own declaration of one call: a single small file, read when it is asked for.
+fn read_format(folder: &Path, name: &str, abi: Abi) -> Option<Vec<Parameter>> {
+    let is_plain = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !is_plain {
+        return None;
+    }
+    let event = format!("sys_enter_{}", tracefs::tracepoint_name(name, abi));
+    let text = fs::read_to_string(folder.join(event).join("format")).ok()?;
+    tracefs::parse_format(&text)
+}
+
+fn wall_clock_offset_ns() -> i64 {
+    let now = |clock| {
+        let time = clock_gettime(clock);
+        time.tv_sec
+            .saturating_mul(1_000_000_000)
+            .saturating_add(time.tv_nsec)
+    };
+    let samples = (0..CLOCK_SAMPLES).map(|_| {
+        let before = now(ClockId::Boottime);
+        let wall = now(ClockId::Realtime);
+        let after = now(ClockId::Boottime);
+        (after - before, wall - before.midpoint(after))
+    });
+    samples.min().map_or(0, |(_, offset)| offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use gizmo_wasm::Kernel;
+
+    use super::*;
+
+    #[test]
+    fn the_offset_leads_to_the_present() {
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_nanos() as i64;
+        let boot = clock_gettime(ClockId::Boottime);
+        let computed = boot.tv_sec * 1_000_000_000 + boot.tv_nsec + wall_clock_offset_ns();
+        assert!((computed - now).abs() < 1_000_000_000);
+    }
+
+    #[test]
+    fn declarations_come_from_the_kernel_or_the_table() {
+        let host = HostKernel::probe().unwrap();
+        let execve = host.declaration("execve").unwrap();
+        assert_eq!(execve.len(), 3);
+        assert_eq!(execve[0].name, "filename");
+        assert!(execve[0].is_pointer());
+        assert!(host.declaration("foobar").is_none());
+        assert!(host.declaration("../../etc").is_none());
+    }
+
+    #[test]
+    fn the_format_file_is_looked_up_by_the_tracepoints_name() {
+        let folder = std::env::temp_dir().join(format!("gizmo-format-{}", std::process::id()));
+        let event = folder.join("sys_enter_newstat");
+        fs::create_dir_all(&event).unwrap();
+        let text = "name: sys_enter_newstat\nID: 1\nformat:\n\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;\n\n\
+                    \tfield:int __syscall_nr;\toffset:8;\tsize:4;\tsigned:1;\n\
+                    \tfield:const char * filename;\toffset:16;\tsize:8;\tsigned:0;\n\nprint fmt: \"\"\n";
+        fs::write(event.join("format"), text).unwrap();
+        let parameters = read_format(&folder, "stat", Abi::X86_64).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(parameters.len(), 1);
+        assert_eq!(parameters[0].name, "filename");
+    }
+}

@@ -1,0 +1,122 @@
+//! One run from an opened image to its end, as a command line wants it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gizmo_containers::{Ended, HeldCommand, Resolved};
+use gizmo_model::params::ParamValues;
+use gizmo_output::formatters::{self, ClockOffset};
+use gizmo_output::{Output, Settings, SharedWriter, filter};
+use tracing::{debug, warn};
+
+use crate::gadget::{OpenGadget, ReadyGadget};
+use crate::wait::{Event, Waiter};
+use crate::{Error, HostKernel};
+
+/// What a person asked for.
+pub struct RunOptions {
+    /// Values by full parameter name.
+    pub values: ParamValues,
+    /// The command to record.
+    pub command: Option<Resolved>,
+    /// When the recording ends at the latest.
+    pub timeout: Option<Duration>,
+    /// How events are printed.
+    pub output: Settings,
+    /// Where events are printed.
+    pub writer: Box<dyn std::io::Write + Send>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// How the command ended; `None` when there was none, or when it runs on.
+    pub command: Option<Ended>,
+}
+
+/// Runs a gadget until its command has ended, the time is up, a signal comes, or nobody reads its output.
+///
+/// # Errors
+/// See [`Error`]. What was started is stopped again; a held command is never let go then.
+pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
+    let kernel = Arc::new(HostKernel::probe()?);
+    let waiter = Waiter::new()?;
+    let ready = gadget.instantiate(&options.values, Arc::clone(&kernel))?;
+    if ready.wants_containers() && options.command.is_none() {
+        return Err(Error::NoContainers(ready.name().to_owned()));
+    }
+    ready.pre_start(options.command.is_some())?;
+    let events = waiter.sender();
+    let writer = SharedWriter::new(options.writer).on_closed(move || {
+        let _ = events.send(Event::OutputClosed);
+    });
+    let output = attach_operators(&ready, &kernel, &options.values, &options.output, &writer)?;
+
+    let held = options
+        .command
+        .as_ref()
+        .map(HeldCommand::start)
+        .transpose()?;
+    let running = match ready.start(held.as_ref().map(HeldCommand::container)) {
+        Ok(running) => running,
+        Err(error) => {
+            held.into_iter().for_each(HeldCommand::abandon);
+            return Err(error);
+        }
+    };
+    output.start();
+    let command = held.map(HeldCommand::release).transpose()?;
+    if let Some(command) = &command {
+        waiter.watch(command)?;
+    }
+    let waited = waiter.wait(command.as_ref(), options.timeout);
+    waiter.exit_on_signal()?;
+    let stopped = running.stop();
+    drop(command);
+    if writer.dropped() > 0 {
+        debug!(events = writer.dropped(), "output closed early");
+    }
+    let written = writer
+        .take_error()
+        .map_or(Ok(()), |error| Err(error.into()));
+    Error::join(
+        [stopped, written]
+            .into_iter()
+            .filter_map(Result::err)
+            .collect(),
+    )?;
+    Ok(Ending {
+        command: waited.command,
+    })
+}
+
+/// The operators around the guest: formatters, filter, output.
+fn attach_operators(
+    gadget: &ReadyGadget,
+    kernel: &HostKernel,
+    values: &ParamValues,
+    settings: &Settings,
+    writer: &SharedWriter,
+) -> Result<Output, Error> {
+    let sources = gadget.sources();
+    let context = formatters::Context::new(ClockOffset(kernel.wall_clock_offset_ns()));
+    for source in &sources {
+        formatters::attach(source, &context)?;
+    }
+    filter::attach(&sources, &filter_values(values))?;
+    let output = Output::attach(&sources, settings, writer.clone())?;
+    for warning in output.warnings() {
+        warn!("{warning}");
+    }
+    Ok(output)
+}
+
+/// The rules by data source; the empty name is for all.
+fn filter_values(values: &ParamValues) -> BTreeMap<String, String> {
+    let below = values.below("operator.filter.filter");
+    below
+        .into_iter()
+        .map(|(name, rules)| (name.trim_start_matches('.').to_owned(), rules))
+        .collect()
+}

@@ -1,0 +1,145 @@
+//! What a run waits for: the command's end, a timeout, a signal, or nobody who reads the output any more.
+
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use gizmo_containers::{Command, Ended, wait_for_all};
+use rustix::process::Signal;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tracing::{debug, info};
+
+use crate::Error;
+
+/// Something that ends a run, or that the command must hear of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The command itself has ended.
+    CommandEnded(Ended),
+    /// The command and all its descendants have ended.
+    AllEnded,
+    /// A signal for this process.
+    Signal(i32),
+    /// Nobody reads the output any more.
+    OutputClosed,
+}
+
+/// Where events come in.
+pub(crate) struct Waiter {
+    sender: Sender<Event>,
+    receiver: Receiver<Event>,
+}
+
+/// How the wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Waited {
+    /// How the command ended, if it did.
+    pub(crate) command: Option<Ended>,
+}
+
+impl Waiter {
+    /// Catches signals from now on.
+    ///
+    /// # Errors
+    /// Handlers or threads cannot be made.
+    pub(crate) fn new() -> Result<Self, Error> {
+        let (sender, receiver) = mpsc::channel();
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])
+            .map_err(|error| Error::System("signals cannot be caught", error))?;
+        let events = sender.clone();
+        spawn("signals", move || {
+            for signal in &mut signals {
+                if events.send(Event::Signal(signal)).is_err() {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self { sender, receiver })
+    }
+
+    /// A way to report events.
+    pub(crate) fn sender(&self) -> Sender<Event> {
+        self.sender.clone()
+    }
+
+    /// Reports the end of a command and of its descendants from a thread of its own.
+    ///
+    /// # Errors
+    /// The thread cannot be made.
+    pub(crate) fn watch(&self, command: &Command) -> Result<(), Error> {
+        let (events, pid) = (self.sender.clone(), command.pid());
+        spawn("command", move || {
+            wait_for_all(pid, |ended| {
+                let _ = events.send(Event::CommandEnded(ended));
+            });
+            let _ = events.send(Event::AllEnded);
+        })
+    }
+
+    /// Waits for the end of the run.
+    pub(crate) fn wait(&self, command: Option<&Command>, timeout: Option<Duration>) -> Waited {
+        // A timeout too large for the clock is none.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut waited = Waited { command: None };
+        loop {
+            let event = match deadline {
+                None => self
+                    .receiver
+                    .recv()
+                    .map_err(|_| RecvTimeoutError::Disconnected),
+                Some(deadline) => self
+                    .receiver
+                    .recv_timeout(deadline.saturating_duration_since(Instant::now())),
+            };
+            match event {
+                Err(RecvTimeoutError::Timeout) => debug!("timeout"),
+                Ok(Event::CommandEnded(ended)) => {
+                    waited.command = Some(ended);
+                    continue;
+                }
+                Ok(Event::Signal(signal)) if pass_on(signal, command, waited.command) => continue,
+                Ok(Event::Signal(signal)) => debug!(signal, "signal"),
+                Ok(Event::OutputClosed) => debug!("output closed"),
+                Ok(Event::AllEnded) | Err(RecvTimeoutError::Disconnected) => {}
+            }
+            return waited;
+        }
+    }
+
+    /// From now on a signal ends the process at once: the second Ctrl-C.
+    pub(crate) fn exit_on_signal(self) -> Result<(), Error> {
+        spawn("second-signal", move || {
+            while let Ok(event) = self.receiver.recv() {
+                if matches!(event, Event::Signal(_)) {
+                    info!("interrupted while stopping");
+                    std::process::exit(1);
+                }
+            }
+        })
+    }
+}
+
+/// Whether a signal is the running command's affair. Ctrl-C and Ctrl-\ have reached it by way of the terminal, the others
+/// were meant for it. When the command has ended and only descendants are left, signals end the recording.
+fn pass_on(signal: i32, command: Option<&Command>, ended: Option<Ended>) -> bool {
+    let (Some(command), None) = (command, ended) else {
+        return false;
+    };
+    match signal {
+        SIGTERM => command.signal(Signal::TERM),
+        SIGHUP => command.signal(Signal::HUP),
+        _ => {}
+    }
+    true
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    let spawned = thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(128 * 1024)
+        .spawn(work);
+    spawned
+        .map(drop)
+        .map_err(|error| Error::System("a thread cannot be made", error))
+}
