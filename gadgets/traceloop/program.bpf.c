@@ -218,8 +218,11 @@ static __always_inline void read_args(__u64 *args, struct pt_regs *regs, __u8 ab
 
 static __always_inline bool is_selected(const __u64 bits[ABI_COUNT][NUMBERS_PER_ABI / 64], __u8 abi, __u32 number)
 {
-	if (number < NUMBERS_PER_ABI)
-		return bits[abi][number / 64] & (1ULL << (number % 64));
+	__u64 index = number;
+	/* Keeps the compiler from testing one register and using another, whose bounds the verifier does not know. */
+	barrier_var(index);
+	if (index < NUMBERS_PER_ABI)
+		return bits[abi][index / 64] & (1ULL << (index % 64));
 	__u64 key = (__u64)abi << 32 | number;
 	return bpf_map_lookup_elem(&syscall_filters, &key);
 }
@@ -666,38 +669,6 @@ static __always_inline void begin_call(struct call *call, __u32 slot, __u8 abi, 
 	read_args(call->args, regs, abi);
 }
 
-SEC("tp_btf/sys_enter")
-int BPF_PROG(record_enter, struct pt_regs *regs, long id)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 number = id;
-	__u8 abi = abi_of(task, &number);
-
-	if (filter_on && !is_selected(selection.enter, abi, number))
-		return 0;
-	struct membership *membership =
-		bpf_task_storage_get(&memberships, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!membership)
-		return 0;
-	__u32 slot = slot_of(task, membership, abi, number);
-	if (slot == NOT_RECORDED)
-		return 0;
-	struct call *call = bpf_task_storage_get(&calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!call)
-		return 0;
-	begin_call(call, slot, abi, number, regs);
-	struct rule *rule = rule_of(abi, number);
-	if (rule && rule->captures)
-		capture_at_enter(call, rule);
-	/* Last, so that the duration is the call's and not the recorder's. */
-	call->start_boot_ns = bpf_ktime_get_boot_ns();
-	if (rule && (rule->flags & RULE_NEVER_RETURNS))
-		write_record(call, 0, call->start_boot_ns, RECORD_NEVER_RETURNS);
-	else
-		membership->in_call = true;
-	return 0;
-}
-
 /* A call that was denied by seccomp, or that began before the recording: its enter was not seen. */
 static __noinline int record_without_enter(struct membership *membership, struct pt_regs *regs, __u32 number, long ret)
 {
@@ -804,6 +775,41 @@ int BPF_PROG(record_death)
 	struct call *call = bpf_task_storage_get(&calls, task, NULL, 0);
 	if (call)
 		write_record(call, 0, bpf_ktime_get_boot_ns(), RECORD_KILLED);
+	return 0;
+}
+
+/*
+ * Last in the object, since programs are attached in the object's order: whoever is seen entering is seen leaving.
+ */
+SEC("tp_btf/sys_enter")
+int BPF_PROG(record_enter, struct pt_regs *regs, long id)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 number = id;
+	__u8 abi = abi_of(task, &number);
+
+	if (filter_on && !is_selected(selection.enter, abi, number))
+		return 0;
+	struct membership *membership =
+		bpf_task_storage_get(&memberships, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!membership)
+		return 0;
+	__u32 slot = slot_of(task, membership, abi, number);
+	if (slot == NOT_RECORDED)
+		return 0;
+	struct call *call = bpf_task_storage_get(&calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!call)
+		return 0;
+	begin_call(call, slot, abi, number, regs);
+	struct rule *rule = rule_of(abi, number);
+	if (rule && rule->captures)
+		capture_at_enter(call, rule);
+	/* Last, so that the duration is the call's and not the recorder's. */
+	call->start_boot_ns = bpf_ktime_get_boot_ns();
+	if (rule && (rule->flags & RULE_NEVER_RETURNS))
+		write_record(call, 0, call->start_boot_ns, RECORD_NEVER_RETURNS);
+	else
+		membership->in_call = true;
 	return 0;
 }
 

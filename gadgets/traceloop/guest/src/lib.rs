@@ -3,7 +3,7 @@
 //! | phase | file | what |
 //! | --- | --- | --- |
 //! | `init` | `event.rs` | the data source and its fields |
-//! | `pre_start` | `filter.rs` | the filter is parsed and resolved, before anything is loaded |
+//! | `pre_start` | `filter.rs` | the filter is parsed and resolved, before anything is loaded; containers are followed |
 //! | `start` | `rules.rs`, `recorder.rs` | the maps are filled; containers get their rings |
 //! | `stop` | `ring.rs`, `segment.rs`, `event.rs` | the rings are read, merged by time, decoded and emitted |
 
@@ -42,18 +42,18 @@ fn pre_start() -> Result<(), Error> {
     let filter = Filter::from_param()?;
     recorder::size_programs(&filter)?;
     FILTER.set(Some(filter));
-    Ok(())
-}
-
-fn start() -> Result<(), Error> {
-    let filter = FILTER.take().unwrap_or_default();
-    RECORDER.set(Some(Recorder::start(&filter)?));
     recorder::follow_containers(|event| {
         RECORDER.with_borrow_mut(|recorder| match recorder {
             Some(recorder) => recorder.take_note(event),
             None => Ok(()),
         })
     })
+}
+
+fn start() -> Result<(), Error> {
+    let filter = FILTER.take().unwrap_or_default();
+    RECORDER.set(Some(Recorder::start(&filter)?));
+    Ok(())
 }
 
 fn stop() -> Result<(), Error> {

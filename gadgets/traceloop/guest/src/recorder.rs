@@ -14,8 +14,16 @@ use crate::filter::Filter;
 use crate::ring::{self, Segments};
 use crate::rules;
 
-/// Segments of 64 KiB that each CPU has in a ring: 2 MiB, about 15 000 calls.
-const SEGMENTS_PER_CPU: u32 = 32;
+/// Segments of 64 KiB that each CPU has in a ring at most: 2 MiB, about 15 000 calls.
+const MAX_SEGMENTS_PER_CPU: u32 = 32;
+
+/// Segments of all CPUs: the host lets a guest make maps of 64 MiB.
+const MAX_SEGMENTS: u32 = 1000;
+
+/// At least two, since beginning a segment anew drops all of it.
+fn segments_per_cpu(cpus: u32) -> u32 {
+    (MAX_SEGMENTS / cpus.max(1)).clamp(2, MAX_SEGMENTS_PER_CPU)
+}
 
 const SELECTION_BYTES: usize = size_of::<abi::selection>();
 const CURSOR_BYTES: usize = size_of::<abi::cursor>();
@@ -33,8 +41,9 @@ pub struct ContainerEvent {
 /// Sets what the programs must know before they are loaded.
 pub fn size_programs(filter: &Filter) -> Result<(), Error> {
     set_constant("filter_on", u8::from(!filter.selected.is_empty()))?;
-    set_constant("segments_per_cpu", SEGMENTS_PER_CPU)?;
-    set_inner_max_entries("rings", possible_cpus()? * SEGMENTS_PER_CPU)
+    let cpus = possible_cpus()?;
+    set_constant("segments_per_cpu", segments_per_cpu(cpus))?;
+    set_inner_max_entries("rings", cpus * segments_per_cpu(cpus))
 }
 
 /// Calls `note` for every container that comes or goes. Only the recorder's own events are to be seen, so the data source is
@@ -166,9 +175,12 @@ impl Recorder {
         };
         let cursors = self.cursors(recorded.slot)?;
         let newest: Vec<u32> = cursors.iter().map(|cursor| cursor.segment).collect();
-        let totals = ring::read(&RingMap(&ring), &newest, SEGMENTS_PER_CPU, |cpu, record| {
-            events.emit(self.native, recorded.mntns_id, cpu, record)
-        })?;
+        let totals = ring::read(
+            &RingMap(&ring),
+            &newest,
+            segments_per_cpu(self.cpus),
+            |cpu, record| events.emit(self.native, recorded.mntns_id, cpu, record),
+        )?;
         let refused: u64 = cursors.iter().map(|cursor| cursor.refused).sum();
         let name = &recorded.name;
         debug!("{} calls of `{name}` recorded", totals.records);

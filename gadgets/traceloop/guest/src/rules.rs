@@ -10,24 +10,34 @@ use crate::filter::Filter;
 /// Bytes of a rule.
 pub const RULE_BYTES: usize = size_of::<abi::rule>();
 
-/// The declaration of a call: the running kernel's names and number of arguments, with the types that are built in, since
-/// the host API gives no types. `None` for calls that nobody knows.
+/// The declaration of a call as the running kernel gives it. The host API says names and pointers only, so the types come
+/// from the built-in declaration where both agree. `None` for calls that nobody knows.
 pub fn declaration(native: Abi, call_abi: Abi, name: &str) -> Option<Declaration> {
-    let built_in = fallback::declaration(call_abi, name);
-    if call_abi != native || built_in.is_some() {
-        return built_in.cloned();
+    let built_in = fallback::declaration(call_abi, name).cloned();
+    if call_abi != native || built_in.is_none() {
+        return built_in;
     }
-    // A call that is newer than this guest.
-    let declared = syscall_declaration(name).ok()?;
-    let parameters = declared.parameters.iter().map(|parameter| Parameter {
-        name: parameter.name.clone().into(),
-        ctype: if parameter.is_pointer {
-            "void *"
-        } else {
-            "unsigned long"
-        }
-        .into(),
-    });
+    let Ok(declared) = syscall_declaration(name) else {
+        return built_in;
+    };
+    let parameters = declared
+        .parameters
+        .iter()
+        .enumerate()
+        .map(|(position, parameter)| {
+            let known = built_in
+                .as_ref()
+                .and_then(|known| known.parameters.get(position));
+            let ctype = match known {
+                Some(known) if known.is_pointer() == parameter.is_pointer => known.ctype.clone(),
+                _ if parameter.is_pointer => "void *".into(),
+                _ => "unsigned long".into(),
+            };
+            Parameter {
+                name: parameter.name.clone().into(),
+                ctype,
+            }
+        });
     Some(Declaration {
         name: name.to_owned().into(),
         parameters: parameters.collect(),
@@ -51,10 +61,10 @@ pub fn fill(filter: &Filter) -> Result<(), Error> {
             if number >= abi::NUMBERS_PER_ABI || !is_needed(filter, call_abi, number, name) {
                 continue;
             }
-            let Some(declaration) = declaration(filter.native, call_abi, name) else {
+            let Some(declaration) = fallback::declaration(call_abi, name) else {
                 continue;
             };
-            let rule = encode(&declaration, &capture_rules(call_abi, &declaration));
+            let rule = encode(declaration, &capture_rules(call_abi, declaration));
             let index = call_abi as u32 * abi::NUMBERS_PER_ABI + number;
             map.update(&index, &rule, UpdateMode::Any)?;
         }
