@@ -1,1 +1,55 @@
-fn main() {}
+//! Set-up, demo, tests and benches of Gizmo: `cargo xtask COMMAND`.
+//!
+//! This program must build on a machine with nothing but a Rust toolchain, so it depends on none of Gizmo's crates.
+
+#![forbid(unsafe_code)]
+
+mod bench;
+mod demo;
+mod setup;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Usage: cargo xtask COMMAND
+
+  setup            install what is missing to build and test (Debian packages, Rust targets)
+  demo             set up, build, and record the opened and written files of a small program
+  test             set up, then every test: those without and those with root
+  test --no-root   only the tests that need neither root nor kernel features
+  bench overhead   what the recorder costs per system call, against the floor [--json] [--rounds N]
+  bench start      time to the first recorded call, and memory [--json] [--rounds N]
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["setup"] => setup::run(),
+        ["demo"] => demo::run(),
+        ["test"] => test::run(true),
+        ["test", "--no-root"] => test::run(false),
+        ["bench", "overhead", flags @ ..] => bench::overhead::run(flags),
+        ["bench", "start", flags @ ..] => bench::start::run(flags),
+        // Hidden: the second half of `bench start`, and the program that is measured.
+        ["measure-start", gizmo, flags @ ..] => bench::start::measure(gizmo, flags),
+        ["victim", workload, count] => bench::victim::run(workload, count),
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -123,6 +123,6 @@ fn field_help(field: &Field, default: bool) -> String {
 /// Names and descriptions come from images and end up on terminals.
 fn harmless(text: &str) -> String {
     let mut out = String::new();
-    cell::escape(text.as_bytes(), cell::Quotes::Keep, &mut out);
+    cell::escape(text.as_bytes(), &mut out);
     out
 }

@@ -46,7 +46,7 @@ fn write_text(text: &[u8], terminal: bool, out: &mut Vec<u8>) {
             body => (body, None),
         };
         quoted.clear();
-        cell::escape(body, cell::Quotes::Keep, &mut quoted);
+        cell::escape(body, &mut quoted);
         out.extend_from_slice(quoted.as_bytes());
         out.extend(end);
     }

@@ -34,15 +34,6 @@ pub(crate) struct Format {
     pub(crate) precision: usize,
 }
 
-/// What happens to quotes and backslashes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Quotes {
-    /// They get a backslash.
-    Escape,
-    /// They stay as they are.
-    Keep,
-}
-
 /// Appends the text of a value that is no text itself.
 pub(crate) fn write_value(field: &Field, element: &Element, format: Format, out: &mut String) {
     let kind = field.kind();
@@ -78,14 +69,16 @@ pub(crate) fn visible_part(text: &[u8], width: usize, ellipsis: Ellipsis) -> &[u
 }
 
 /// Appends the text without anything that a terminal would act on.
-pub(crate) fn escape(text: &[u8], quotes: Quotes, out: &mut String) {
+///
+/// Quotes and backslashes stay as they are, unlike upstream's: they harm no terminal, and a text that is quoted already, as
+/// in the parameters of a system call, would be unreadable with two layers of escapes.
+pub(crate) fn escape(text: &[u8], out: &mut String) {
     // How many marks can still follow the last character.
     let mut marks = 0;
     for chunk in text.utf8_chunks() {
         for character in chunk.valid().chars() {
             let width = character.width().unwrap_or(0);
-            let special = quotes == Quotes::Escape && matches!(character, '"' | '\\');
-            if !special && is_printable(character) && (width > 0 || marks > 0) {
+            if is_printable(character) && (width > 0 || marks > 0) {
                 marks = if width > 0 { MAX_MARKS } else { marks - 1 };
                 out.push(character);
             } else {
@@ -102,8 +95,6 @@ pub(crate) fn escape(text: &[u8], quotes: Quotes, out: &mut String) {
 
 fn write_escape(character: char, out: &mut String) {
     let short = match character {
-        '"' => "\\\"",
-        '\\' => "\\\\",
         '\x07' => "\\a",
         '\x08' => "\\b",
         '\x0c' => "\\f",
@@ -219,7 +210,7 @@ mod tests {
 
     fn escaped(text: &[u8]) -> String {
         let mut out = String::new();
-        escape(text, Quotes::Escape, &mut out);
+        escape(text, &mut out);
         out
     }
 
@@ -234,7 +225,7 @@ mod tests {
         let cases: [(&[u8], &str); 9] = [
             (
                 b"a\n\t\"\\\x1b[31m\x07\x7f\0",
-                "a\\n\\t\\\"\\\\\\x1b[31m\\a\\x7f\\x00",
+                "a\\n\\t\"\\\\x1b[31m\\a\\x7f\\x00",
             ),
             (b"\xff\xe2\x82", "\\xff\\xe2\\x82"),
             ("\u{9b}\u{85}".as_bytes(), "\\u009b\\u0085"),

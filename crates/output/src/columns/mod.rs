@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use gizmo_model::{Element, Field, Kind};
 
-use cell::{Ellipsis, Format, Quotes};
+use cell::{Ellipsis, Format};
 use width::Bounds;
 
 /// Wider columns are cut to this; annotations come from images, and a row is padded to its full width.
@@ -91,7 +91,7 @@ impl Table {
             if crate::value::is_text(column.shown.kind()) && !column.shown.is_array() {
                 let text = crate::value::text(&column.shown, element);
                 let visible = cell::visible_part(text, column.width, column.ellipsis);
-                cell::escape(visible, Quotes::Escape, &mut self.quoted);
+                cell::escape(visible, &mut self.quoted);
                 cell::fit(
                     &self.quoted,
                     column.width,
@@ -118,7 +118,7 @@ fn column(field: &Arc<Field>, all: &[Arc<Field>]) -> (Column, Bounds) {
         .filter(|alias| !alias.is_empty())
         .map_or(field.full_name(), String::as_str);
     let mut header = String::new();
-    cell::escape(name.to_uppercase().as_bytes(), Quotes::Escape, &mut header);
+    cell::escape(name.to_uppercase().as_bytes(), &mut header);
     let replacement = annotations.get("columns.replace").and_then(|wanted| {
         // The reference of a raw field may have been removed; only what is still there can be shown.
         all.iter().find(|other| {

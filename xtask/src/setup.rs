@@ -1,0 +1,121 @@
+//! `cargo xtask setup`: what building and testing need beside a Rust toolchain.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+use crate::shell;
+
+/// Debian packages: the eBPF compiler, libclang for bindgen, what libbpf-sys builds its vendored libelf with, and what the
+/// tests compare with and compile.
+const PACKAGES: [&str; 20] = [
+    "clang-19",
+    "llvm-19",
+    "libclang1-19",
+    "autoconf",
+    "automake",
+    "autopoint",
+    "libtool",
+    "flex",
+    "bison",
+    "gawk",
+    "gettext",
+    "pkg-config",
+    "make",
+    "gcc",
+    "libc6-dev",
+    "gcc-multilib",
+    "libc6-dev-i386",
+    "strace",
+    "bpftool",
+    "util-linux",
+];
+
+/// Rust's own toolchain lacks the target on some machines; Debian's has the sources to build it.
+const DEBIAN_RUST: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-19"];
+
+const WASM_TARGET: &str = "wasm32-unknown-unknown";
+
+/// Installs what is missing and says so.
+pub(crate) fn run() -> anyhow::Result<()> {
+    packages(&missing_packages(&PACKAGES))?;
+    wasm_target()?;
+    mount_tracefs();
+    Ok(())
+}
+
+fn packages(missing: &[&str]) -> anyhow::Result<()> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.join(" ");
+    if !Path::new("/usr/bin/apt-get").exists() {
+        bail!("this is no Debian system; install what these packages hold, then try again: {list}");
+    }
+    if !shell::is_root() {
+        bail!("missing packages; as root: apt-get install {list}");
+    }
+    eprintln!("setup: installing {list}");
+    // A list of packages that is older than the mirror makes downloads fail.
+    shell::run(Command::new("apt-get").args(["-qq", "update"]))?;
+    shell::run(
+        Command::new("apt-get")
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(["-qq", "install", "--yes", "--no-install-recommends"])
+            .args(missing),
+    )
+    .context("installing packages")
+}
+
+fn missing_packages<'a>(wanted: &[&'a str]) -> Vec<&'a str> {
+    let is_installed = |package: &&str| {
+        shell::read("dpkg-query", &["-W", "-f", "${db:Status-Status}", package])
+            .is_some_and(|text| text == "installed")
+    };
+    wanted
+        .iter()
+        .copied()
+        .filter(|package| !is_installed(package))
+        .collect()
+}
+
+/// The target for guests: by rustup where it can download, else Debian's toolchain.
+fn wasm_target() -> anyhow::Result<()> {
+    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+    let has_target = || {
+        shell::read(
+            &rustc,
+            &["--print", "target-libdir", "--target", WASM_TARGET],
+        )
+        .is_some_and(|folder| Path::new(folder.trim()).exists())
+    };
+    if has_target() {
+        return Ok(());
+    }
+    eprintln!("setup: adding the Rust target {WASM_TARGET} with rustup");
+    let added = Command::new("rustup")
+        .args(["target", "add", WASM_TARGET])
+        .status();
+    if added.is_ok_and(|status| status.success()) && has_target() {
+        return Ok(());
+    }
+    eprintln!("setup: rustup could not; using Debian's Rust toolchain for guests");
+    packages(&missing_packages(&DEBIAN_RUST))
+}
+
+/// System call declarations come from tracefs; without it a built-in table serves, so a failure is no error.
+fn mount_tracefs() {
+    let events = Path::new("/sys/kernel/tracing/events");
+    if !events.exists() && shell::is_root() && Path::new("/sys/kernel/tracing").exists() {
+        let mounted = Command::new("mount")
+            .args(["-t", "tracefs", "none", "/sys/kernel/tracing"])
+            .status();
+        let how = if mounted.is_ok_and(|status| status.success()) {
+            "mounted"
+        } else {
+            "could not be mounted"
+        };
+        eprintln!("setup: tracefs {how} at /sys/kernel/tracing");
+    }
+}
