@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note OR Apache-2.0 */
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 /*
  * The kernel's fixed-width types, so that programs build without the headers of a C library for the target. They are
  * the same types as those of linux/types.h, which may be included as well.
