@@ -11,22 +11,13 @@ pub(crate) fn run(with_root: bool) -> anyhow::Result<()> {
         );
     }
     setup::run()?;
+    // Always the whole workspace: another selection of packages has other features and builds wasmtime anew.
     shell::run(shell::cargo().args(["test", "--workspace"]))?;
     if with_root {
         // One after the other: they count programs, cgroups and calls of the whole host.
-        shell::run(
-            shell::cargo()
-                .args([
-                    "test",
-                    "--package",
-                    "gizmo",
-                    "--test",
-                    "cli",
-                    "--test",
-                    "oracle",
-                ])
-                .args(["--", "--ignored", "--test-threads=1"]),
-        )?;
+        let root_tests = ["test", "--workspace", "--test", "cli", "--test", "oracle"];
+        let serially = ["--", "--ignored", "--test-threads=1"];
+        shell::run(shell::cargo().args(root_tests).args(serially))?;
     }
     Ok(())
 }

@@ -72,9 +72,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let verbose = arguments.global.verbose || run::asks_for_verbose(&arguments.command);
-    logging::init(verbose);
+fn dispatch(mut arguments: Arguments) -> anyhow::Result<ExitCode> {
+    if let Command::Run(raw) = &arguments.command {
+        run::read_global(raw, &mut arguments.global);
+    }
+    logging::init(arguments.global.verbose);
     let context = Context::new(&arguments.global)?;
     match arguments.command {
         Command::Run(raw) => run::run(&context, raw),

@@ -22,7 +22,7 @@ use gizmo_output::Settings;
 use gizmo_runtime::{HostKernel, OpenGadget, RunOptions};
 use tracing::debug;
 
-use crate::context::Context;
+use crate::context::{Context, GlobalArgs};
 
 /// The arguments after `run`, still unread.
 #[derive(Args, Debug)]
@@ -31,15 +31,13 @@ pub(crate) struct RawArgs {
     rest: Vec<OsString>,
 }
 
-/// Whether `-v` is among the arguments of `run`, which clap has not looked at.
-pub(crate) fn asks_for_verbose(command: &crate::Command) -> bool {
-    let crate::Command::Run(raw) = command else {
-        return false;
-    };
-    raw.rest
-        .iter()
-        .take_while(|arg| *arg != "--")
-        .any(|arg| arg == "-v" || arg == "--verbose")
+/// Reads the flags of all commands from arguments that clap has not looked at.
+pub(crate) fn read_global(raw: &RawArgs, global: &mut GlobalArgs) {
+    let own = raw.rest.iter().take_while(|arg| *arg != "--");
+    global.verbose |= own.clone().any(|arg| arg == "-v" || arg == "--verbose");
+    if let Some(store) = scan::value_of(&raw.rest, "--store") {
+        global.store = Some(store.into());
+    }
 }
 
 pub(crate) fn run(context: &Context, raw: RawArgs) -> anyhow::Result<ExitCode> {

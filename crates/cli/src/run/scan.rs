@@ -47,9 +47,37 @@ pub(super) fn image_name(args: &[OsString]) -> Option<String> {
     doubtful
 }
 
+/// The value of a long flag: `--flag value` or `--flag=value`.
+pub(super) fn value_of(args: &[OsString], flag: &str) -> Option<OsString> {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let mut words = args.iter().take_while(|arg| *arg != "--");
+    while let Some(word) = words.next() {
+        if word == flag {
+            return words.next().cloned();
+        }
+        let joined = word
+            .as_bytes()
+            .strip_prefix(flag.as_bytes())
+            .and_then(|rest| rest.strip_prefix(b"="));
+        if let Some(value) = joined {
+            return Some(OsString::from_vec(value.to_vec()));
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_stand_behind_their_flag_or_in_it() {
+        let args = |line: &str| -> Vec<OsString> { line.split(' ').map(OsString::from).collect() };
+        assert_eq!(value_of(&args("x --store /s"), "--store").unwrap(), "/s");
+        assert_eq!(value_of(&args("--store=/s x"), "--store").unwrap(), "/s");
+        assert_eq!(value_of(&args("x -- --store /s"), "--store"), None);
+        assert_eq!(value_of(&args("--stored /s"), "--store"), None);
+    }
 
     #[track_caller]
     fn finds(line: &str, expected: Option<&str>) {
