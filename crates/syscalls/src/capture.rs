@@ -12,7 +12,7 @@ use crate::Parameter;
 
 /// More rules than this are never returned for one call, so that a recorder can use a fixed array.
 ///
-/// The richest calls (`mount`, `execve`) need four and three.
+/// The richest call (`mount`) needs all of them.
 pub const MAX_RULES: usize = 4;
 
 /// One thing to copy: the memory that an argument points to.

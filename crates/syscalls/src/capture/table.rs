@@ -125,12 +125,10 @@ static LISTED: &[(&[&str], &[CaptureRule])] = &[
     // Processes.
     (
         &["execve"],
-        &[enter(0, Str), enter(1, StrVec), enter(2, StrVec)],
+        // Not the environment: it is long, and where secrets are handed over.
+        &[enter(0, Str), enter(1, StrVec)],
     ),
-    (
-        &["execveat"],
-        &[enter(1, Str), enter(2, StrVec), enter(3, StrVec)],
-    ),
+    (&["execveat"], &[enter(1, Str), enter(2, StrVec)]),
     (&["clone3"], &[input(0, Arg(1))]),
     (&["wait4", "waitpid"], &[output(1, Fixed(4))]),
     (&["setrlimit"], &[input(1, Fixed(RLIMIT_BYTES))]),

@@ -262,20 +262,23 @@ fn vectors_are_joined_and_argument_lists_are_lists() {
         r#"fd=1, vec="one two", vlen=2"#
     );
     let path = capture(0, b"/bin/ls\0", 8);
-    let captures = [
-        path,
-        capture(1, b"ls\0-l\0\0", 7),
-        capture(2, b"A=1\0PA", 900),
+    let cases: [(&[u8], u64, &str); 4] = [
+        (b"ls\0-l\0\0", 7, r#"["ls", "-l", ""]"#),
+        (b"", 0, "[]"),
+        (b"ls\0-", 900, r#"["ls", "-"...]"#),
+        (b"ls\0", 900, r#"["ls", ...]"#),
     ];
-    assert_eq!(
-        line("execve", [1, 2, 3, 0, 0, 0], 0, &captures),
-        r#"filename="/bin/ls", argv=["ls", "-l", ""], envp=["A=1", "PA"...]"#
-    );
-    let captures = [path, capture(1, b"", 0), capture(2, b"A=1\0", 900)];
-    assert_eq!(
-        line("execve", [1, 2, 3, 0, 0, 0], 0, &captures),
-        r#"filename="/bin/ls", argv=[], envp=["A=1", ...]"#
-    );
+    for (bytes, length, expected) in cases {
+        assert_eq!(
+            line(
+                "execve",
+                [1, 2, 3, 0, 0, 0],
+                0,
+                &[path, capture(1, bytes, length)]
+            ),
+            format!(r#"filename="/bin/ls", argv={expected}, envp=0x3"#)
+        );
+    }
 }
 
 #[test]
