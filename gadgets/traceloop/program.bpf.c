@@ -135,6 +135,7 @@ struct call {
 	__u8 abi;
 	__u8 retry; /* a bit for each capture that must be tried again at exit */
 	__u8 captures;
+	__u32 room; /* for an address that the kernel fills in: what the caller had room for */
 	__u32 captured;
 	/* Twice a capture's room more than needed, so that the verifier sees every access inside. */
 	__u8 bytes[CAPTURES_BYTES + 2 * CAPTURE_BYTES + 64];
@@ -342,9 +343,6 @@ static __always_inline long capture_text(struct capture *capture, const void *fr
 
 static __always_inline long capture_bytes(struct capture *capture, const void *from, __u64 length)
 {
-	/* A negative length is one that the kernel refuses. */
-	if ((__s64)length < 0)
-		length = 0;
 	__u32 bytes = at_most(length, CAPTURE_BYTES);
 	capture->length = length;
 	if (!bytes)
@@ -495,6 +493,9 @@ __noinline int capture_one(struct call *call, struct rule *rule, __u32 i, __s64 
 		error = capture_text(capture, (void *)from);
 		break;
 	case CAPTURE_LENGTH_IN_ARG:
+		/* A negative length is one that the kernel refuses. */
+		if ((__s64)call->args[other] < 0)
+			return 0;
 		error = capture_bytes(capture, (void *)from, call->args[other]);
 		break;
 	case CAPTURE_LENGTH_IS_RET:
@@ -512,7 +513,9 @@ __noinline int capture_one(struct call *call, struct rule *rule, __u32 i, __s64 
 			return 0;
 		error = bpf_probe_read_user(&pointed, sizeof(pointed), (void *)call->args[other]);
 		if (!error)
-			error = capture_bytes(capture, (void *)from, pointed);
+			error = capture_bytes(capture, (void *)from, at_most(pointed, call->room));
+		/* The kernel says how long the address is, not how much of it there was room for. */
+		capture->length = pointed;
 		break;
 	case CAPTURE_IOVEC:
 		error = capture_iovec(call, from, call->args[other], how->at_exit ? ret : -1);
@@ -551,8 +554,11 @@ __noinline int capture_at_enter(struct call *call, struct rule *rule)
 	for (__u32 i = 0; i < RULE_CAPTURES; i++) {
 		if (i >= rule->captures)
 			break;
+		struct capture_rule *how = &rule->capture[i];
+		if (how->kind == CAPTURE_LENGTH_POINTED && how->from < RECORD_ARGS)
+			bpf_probe_read_user(&call->room, sizeof(call->room), (void *)call->args[how->from]);
 		/* A page that is not resident may be when the call returns: the kernel will have read it. */
-		if (!rule->capture[i].at_exit && capture_one(call, rule, i, 0))
+		else if (!how->at_exit && capture_one(call, rule, i, 0))
 			call->retry |= 1 << i;
 	}
 	return 0;
@@ -665,6 +671,7 @@ static __always_inline void begin_call(struct call *call, __u32 slot, __u8 abi, 
 	call->tid = bpf_get_current_pid_tgid();
 	call->retry = 0;
 	call->captures = 0;
+	call->room = 0;
 	call->captured = 0;
 	read_args(call->args, regs, abi);
 }

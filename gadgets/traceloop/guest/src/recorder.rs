@@ -302,6 +302,8 @@ mod tests {
 
     use super::*;
 
+    const PER_ABI: usize = abi::NUMBERS_PER_ABI as usize;
+
     fn filter(calls: &[(Abi, u32)]) -> Filter {
         let selected = |&(abi, number): &(Abi, u32)| Selected {
             abi,
@@ -329,18 +331,18 @@ mod tests {
             .filter(|&at| is_set(&bits, at))
             .collect();
         let half = SELECTION_BYTES * 4;
-        assert_eq!(set, [257, 512 + 295, half + 257, half + 512 + 295]);
+        assert_eq!(set, [257, PER_ABI + 295, half + 257, half + PER_ABI + 295]);
     }
 
     #[test]
     fn an_execve_may_return_in_any_abi() {
         let bits = selection_bits(&filter(&[(Abi::X86_64, 59)]));
         let half = SELECTION_BYTES * 4;
-        assert!(!is_set(&bits, 512 + 59));
+        assert!(!is_set(&bits, PER_ABI + 59));
         assert!(
             Abi::ALL
                 .iter()
-                .all(|&abi| is_set(&bits, half + abi as usize * 512 + 59))
+                .all(|&abi| is_set(&bits, half + abi as usize * PER_ABI + 59))
         );
     }
 

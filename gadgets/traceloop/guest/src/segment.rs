@@ -91,11 +91,14 @@ fn parse_capture(bytes: &[u8]) -> Option<(Capture<'_>, usize)> {
         arg: header[0],
         part: header[1],
         bytes: bytes.get(HEADER..HEADER + length)?,
-        true_len: Some(if flags & abi::CAPTURE_LENGTH_UNKNOWN != 0 {
-            Capture::MORE
+        // The programs have not counted what they could not read; the call's arguments may tell.
+        true_len: if flags & abi::CAPTURE_FAULT != 0 {
+            None
+        } else if flags & abi::CAPTURE_LENGTH_UNKNOWN != 0 {
+            Some(Capture::MORE)
         } else {
-            u64::from_ne_bytes(field(header, 8))
-        }),
+            Some(u64::from_ne_bytes(field(header, 8)))
+        },
         fault: flags & abi::CAPTURE_FAULT != 0,
     };
     Some((capture, HEADER + length.next_multiple_of(8)))
