@@ -31,9 +31,9 @@ impl Filter {
         let items = params::list("syscall-filters")?;
         let selected =
             select(&items, native, syscall_id).map_err(|error| Error::new(error.to_string()))?;
-        let is_readable = symbol_exists(ALWAYS_THERE);
-        for call in selected.iter().filter(|call| call.abi == native) {
-            if is_readable && !call.name.is_empty() && !is_implemented(call) {
+        let named = |call: &&Selected| call.abi == native && !call.name.is_empty();
+        for call in selected.iter().filter(named) {
+            if !is_implemented(call) && symbol_exists(ALWAYS_THERE) {
                 warn!(
                     "this kernel does not implement `{}`; it is selected all the same",
                     call.name
