@@ -83,12 +83,18 @@ fn missing_packages<'a>(wanted: &[&'a str]) -> Vec<&'a str> {
 /// The target for guests: by rustup where it can download, else Debian's toolchain.
 fn wasm_target() -> anyhow::Result<()> {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+    // The folder exists for targets without a standard library, too.
     let has_target = || {
-        shell::read(
+        let folder = shell::read(
             &rustc,
             &["--print", "target-libdir", "--target", WASM_TARGET],
-        )
-        .is_some_and(|folder| Path::new(folder.trim()).exists())
+        );
+        let entries = folder.and_then(|folder| std::fs::read_dir(folder.trim()).ok());
+        entries.is_some_and(|mut entries| {
+            entries.any(|entry| {
+                entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("libstd-"))
+            })
+        })
     };
     if has_target() {
         return Ok(());

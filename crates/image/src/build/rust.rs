@@ -59,7 +59,9 @@ pub(super) fn compile(
     // Nobody reads DWARF of a guest, and it would hold a third of the module; names stay, for traps.
     cargo
         .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
-        .env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo");
+        .env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo")
+        // Build scripts run once; a workspace may ask for fast ones for another reason.
+        .env("CARGO_PROFILE_RELEASE_BUILD_OVERRIDE_OPT_LEVEL", "0");
     let messages = run(&mut cargo)?;
 
     let module = artifact(&messages, &manifest).ok_or_else(|| Error::Build {
