@@ -1,0 +1,38 @@
+//! The form in which both recordings are compared.
+
+use std::fmt;
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Value(i64),
+    /// Errors that programs see and those that only tracers see, such as `ERESTARTSYS`.
+    Error(String),
+    NeverReturns,
+    Killed,
+    /// The tracer saw no end.
+    Unseen,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Value(value) => write!(f, "{value}"),
+            Outcome::Error(name) => f.write_str(name),
+            other => write!(f, "{other:?}"),
+        }
+    }
+}
+
+/// What one argument points to, as far as both tools show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Bytes, and whether there were more.
+    Bytes(Vec<u8>, bool),
+    /// Several strings, and whether there were more.
+    Strings(Vec<(Vec<u8>, bool)>, bool),
+    /// A socket's address, in gizmo's words.
+    Address(String),
+    /// A message: its address and its data.
+    Message(Option<String>, Option<(Vec<u8>, bool)>),
+}
