@@ -133,7 +133,9 @@ struct call {
 	__u32 number;
 	__u32 tid;
 	__u8 abi;
-	__u8 retry; /* a bit for each capture that must be tried again at exit */
+	__u8 arg_count;
+	bool at_exit; /* there are captures to make when it returns */
+	__u8 retry; /* a bit for each capture that must be tried again then */
 	__u8 captures;
 	__u32 room; /* for an address that the kernel fills in: what the caller had room for */
 	__u32 captured;
@@ -150,9 +152,10 @@ struct {
 
 /* ---- which call, selected or not ------------------------------------------------------------------------------- */
 
+#define X32_BIT 0x40000000 /* in the numbers of that ABI; no other has numbers as high */
+
 #if defined(__TARGET_ARCH_x86)
 
-#define X32_BIT 0x40000000
 #define TS_COMPAT 2 /* arch/x86/include/asm/thread_info.h: the task is inside a 32-bit call */
 
 static __always_inline __u8 abi_of(struct task_struct *task, __u32 *number)
@@ -226,6 +229,14 @@ static __always_inline bool is_selected(const __u64 bits[ABI_COUNT][NUMBERS_PER_
 		return bits[abi][index / 64] & (1ULL << (index % 64));
 	__u64 key = (__u64)abi << 32 | number;
 	return bpf_map_lookup_elem(&syscall_filters, &key);
+}
+
+/* Whether a call cannot be selected, whatever its ABI. */
+static __always_inline bool is_out(__u32 number)
+{
+	__u64 index = number & ~X32_BIT;
+	barrier_var(index);
+	return index < NUMBERS_PER_ABI && !(selection.any[index / 64] & (1ULL << (index % 64)));
 }
 
 static __always_inline struct rule *rule_of(__u8 abi, __u32 number)
@@ -555,6 +566,7 @@ __noinline int capture_at_enter(struct call *call, struct rule *rule)
 		if (i >= rule->captures)
 			break;
 		struct capture_rule *how = &rule->capture[i];
+		call->at_exit |= how->at_exit;
 		if (how->kind == CAPTURE_LENGTH_POINTED && how->from < RECORD_ARGS)
 			bpf_probe_read_user(&call->room, sizeof(call->room), (void *)call->args[how->from]);
 		/* A page that is not resident may be when the call returns: the kernel will have read it. */
@@ -626,8 +638,7 @@ __noinline int write_record(struct call *call, __s64 ret, __u64 end_boot_ns, __u
 	if (at > SEGMENT_DATA_BYTES - RECORD_MAX_BYTES)
 		return 0;
 
-	struct rule *rule = rule_of(call->abi, call->number);
-	__u32 args = rule && (rule->flags & RULE_KNOWN) ? rule->args : RECORD_ARGS;
+	__u32 args = call->arg_count;
 	if (args > RECORD_ARGS)
 		args = RECORD_ARGS;
 	struct record *record = (void *)segment->data + at;
@@ -641,7 +652,7 @@ __noinline int write_record(struct call *call, __s64 ret, __u64 end_boot_ns, __u
 	record->number = call->number;
 	record->pid = task->tgid;
 	record->tid = call->tid;
-	bpf_get_current_comm(record->comm, sizeof(record->comm));
+	__builtin_memcpy(record->comm, task->comm, sizeof(record->comm));
 	__u64 *values = (void *)(record + 1);
 	for (int i = 0; i < RECORD_ARGS; i++)
 		values[i] = call->args[i];
@@ -663,8 +674,11 @@ __noinline int write_record(struct call *call, __s64 ret, __u64 end_boot_ns, __u
 
 /* ---- hooks ------------------------------------------------------------------------------------------------------- */
 
-static __always_inline void begin_call(struct call *call, __u32 slot, __u8 abi, __u32 number, struct pt_regs *regs)
+static __always_inline void begin_call(struct call *call, __u32 slot, __u8 abi, __u32 number, struct rule *rule,
+				       struct pt_regs *regs)
 {
+	call->arg_count = rule && (rule->flags & RULE_KNOWN) ? rule->args : RECORD_ARGS;
+	call->at_exit = false;
 	call->slot = slot;
 	call->abi = abi;
 	call->number = number;
@@ -697,7 +711,7 @@ static __noinline int record_without_enter(struct membership *membership, struct
 	struct call *call = bpf_task_storage_get(&calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!call)
 		return 0;
-	begin_call(call, slot, abi, number, regs);
+	begin_call(call, slot, abi, number, rule, regs);
 	call->start_boot_ns = bpf_ktime_get_boot_ns();
 	if (rule && rule->captures) {
 		capture_at_enter(call, rule);
@@ -710,10 +724,12 @@ static __noinline int record_without_enter(struct membership *membership, struct
 SEC("tp_btf/sys_exit")
 int BPF_PROG(record_exit, struct pt_regs *regs, long ret)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 number = number_at_exit(regs);
 	__u32 plain = number;
 
+	if (filter_on && is_out(number))
+		return 0;
+	struct task_struct *task = bpf_get_current_task_btf();
 	if (filter_on && !is_selected(selection.exit, abi_of(task, &plain), plain))
 		return 0;
 	struct membership *membership =
@@ -731,9 +747,11 @@ int BPF_PROG(record_exit, struct pt_regs *regs, long ret)
 	struct call *call = bpf_task_storage_get(&calls, task, NULL, 0);
 	if (!call)
 		return 0;
-	struct rule *rule = rule_of(call->abi, call->number);
-	if (rule && rule->captures)
-		capture_at_exit(call, rule, ret);
+	if (call->at_exit || call->retry) {
+		struct rule *rule = rule_of(call->abi, call->number);
+		if (rule)
+			capture_at_exit(call, rule, ret);
+	}
 	write_record(call, ret, end_boot_ns, 0);
 	return 0;
 }
@@ -791,10 +809,12 @@ int BPF_PROG(record_death)
 SEC("tp_btf/sys_enter")
 int BPF_PROG(record_enter, struct pt_regs *regs, long id)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 number = id;
-	__u8 abi = abi_of(task, &number);
 
+	if (filter_on && is_out(number))
+		return 0;
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u8 abi = abi_of(task, &number);
 	if (filter_on && !is_selected(selection.enter, abi, number))
 		return 0;
 	struct membership *membership =
@@ -807,8 +827,8 @@ int BPF_PROG(record_enter, struct pt_regs *regs, long id)
 	struct call *call = bpf_task_storage_get(&calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!call)
 		return 0;
-	begin_call(call, slot, abi, number, regs);
 	struct rule *rule = rule_of(abi, number);
+	begin_call(call, slot, abi, number, rule, regs);
 	if (rule && rule->captures)
 		capture_at_enter(call, rule);
 	/* Last, so that the duration is the call's and not the recorder's. */

@@ -14,8 +14,8 @@ use crate::shell;
 
 const WORKLOADS: [&str; 3] = ["getppid", "read", "openat"];
 
-/// Calls per measurement: some 20 ms, long against a timer tick and short against the machine's moods.
-const CALLS: &str = "100000";
+/// Calls per measurement: long enough that what the kernel still does after a program was loaded is a small part.
+const CALLS: &str = "420000";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Case {

@@ -8,7 +8,10 @@ use anyhow::bail;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-/// Runs a workload `count` times and prints the ns that one call took.
+/// Batches whose median is the result: what interrupts the program for a moment spoils one or two of them.
+const BATCHES: u32 = 21;
+
+/// Runs a workload `count` times in all and prints the ns that one call took.
 pub(crate) fn run(workload: &str, count: &str) -> anyhow::Result<()> {
     let count: u32 = count.parse()?;
     let mut cpus = CpuSet::new();
@@ -16,27 +19,31 @@ pub(crate) fn run(workload: &str, count: &str) -> anyhow::Result<()> {
     sched_setaffinity(None, &cpus)?;
     let zero = File::open("/dev/zero")?;
     let mut byte = [0u8];
-    let start = Instant::now();
-    match workload {
-        "getppid" => (0..count).for_each(|_| {
-            black_box(rustix::process::getppid());
-        }),
-        "read" => {
-            for _ in 0..count {
-                rustix::io::read(&zero, &mut byte)?;
+    let mut nanoseconds = Vec::new();
+    for _ in 0..BATCHES {
+        let start = Instant::now();
+        for _ in 0..count / BATCHES {
+            match workload {
+                "getppid" => {
+                    black_box(rustix::process::getppid());
+                }
+                "read" => {
+                    rustix::io::read(&zero, &mut byte)?;
+                }
+                "openat" => {
+                    // Fails, as it shall.
+                    let _ = black_box(rustix::fs::openat(
+                        CWD,
+                        c"/no/such/file",
+                        OFlags::RDONLY,
+                        Mode::empty(),
+                    ));
+                }
+                other => bail!("unknown workload `{other}`"),
             }
         }
-        "openat" => (0..count).for_each(|_| {
-            // Fails, as it shall.
-            let _ = black_box(rustix::fs::openat(
-                CWD,
-                c"/no/such/file",
-                OFlags::RDONLY,
-                Mode::empty(),
-            ));
-        }),
-        other => bail!("unknown workload `{other}`"),
+        nanoseconds.push(start.elapsed().as_nanos() as f64 / f64::from(count / BATCHES));
     }
-    println!("{}", start.elapsed().as_nanos() as f64 / f64::from(count));
+    println!("{}", super::spread(&mut nanoseconds)[1]);
     Ok(())
 }

@@ -131,6 +131,11 @@ struct rule {
 
 /* Which calls are recorded: a bit per number below NUMBERS_PER_ABI. */
 struct selection {
+	/*
+	 * Numbers that any ABI may need, at either end. Most calls that are not selected end here, before anybody has asked
+	 * in which ABI they were made.
+	 */
+	__u64 any[NUMBERS_PER_ABI / 64];
 	__u64 enter[ABI_COUNT][NUMBERS_PER_ABI / 64];
 	/*
 	 * What the exit hook lets through: the same, and every number that an execve may return with after it changed the

@@ -267,10 +267,15 @@ fn fill_selection(filter: &Filter) -> Result<(), Error> {
     Map::get(".data.selection")?.update(&0u32, &selection_bits(filter), UpdateMode::Any)
 }
 
+/// Bytes of the bits of one ABI, and of all ABIs.
+const ABI_BYTES: usize = abi::NUMBERS_PER_ABI as usize / 8;
+const ALL_BYTES: usize = ABI_BYTES * abi::ABI_COUNT as usize;
+
 /// The bytes of a `struct selection`.
 fn selection_bits(filter: &Filter) -> [u8; SELECTION_BYTES] {
     let mut bits = [0; SELECTION_BYTES];
-    let (enter, exit) = bits.split_at_mut(SELECTION_BYTES / 2);
+    let (any, both) = bits.split_at_mut(ABI_BYTES);
+    let (enter, exit) = both.split_at_mut(ALL_BYTES);
     for call in &filter.selected {
         set_bit(enter, call.abi, call.number);
         set_bit(exit, call.abi, call.number);
@@ -283,6 +288,11 @@ fn selection_bits(filter: &Filter) -> [u8; SELECTION_BYTES] {
         for abi in Abi::ALL {
             set_bit(exit, abi, call.number);
         }
+    }
+    for of_one_abi in exit.chunks_exact(ABI_BYTES) {
+        any.iter_mut()
+            .zip(of_one_abi)
+            .for_each(|(any, one)| *any |= one);
     }
     bits
 }
@@ -330,24 +340,31 @@ mod tests {
         let set: Vec<usize> = (0..SELECTION_BYTES * 8)
             .filter(|&at| is_set(&bits, at))
             .collect();
-        let half = SELECTION_BYTES * 4;
-        assert_eq!(set, [257, PER_ABI + 295, half + 257, half + PER_ABI + 295]);
+        let (enter, exit) = (PER_ABI, PER_ABI + ALL_BYTES * 8);
+        let i386 = PER_ABI + 295;
+        assert_eq!(
+            set,
+            [257, 295, enter + 257, enter + i386, exit + 257, exit + i386]
+        );
     }
 
     #[test]
     fn an_execve_may_return_in_any_abi() {
         let bits = selection_bits(&filter(&[(Abi::X86_64, 59)]));
-        let half = SELECTION_BYTES * 4;
-        assert!(!is_set(&bits, PER_ABI + 59));
+        let (enter, exit) = (PER_ABI, PER_ABI + ALL_BYTES * 8);
+        assert!(is_set(&bits, 59));
+        assert!(!is_set(&bits, enter + PER_ABI + 59));
         assert!(
             Abi::ALL
                 .iter()
-                .all(|&abi| is_set(&bits, half + abi as usize * PER_ABI + 59))
+                .all(|&abi| is_set(&bits, exit + abi as usize * PER_ABI + 59))
         );
     }
 
     #[test]
-    fn cursors_lie_as_in_the_header_file() {
+    fn cursors_and_selections_lie_as_in_the_header_file() {
+        assert_eq!(offset_of!(abi::selection, enter), ABI_BYTES);
+        assert_eq!(offset_of!(abi::selection, exit), ABI_BYTES + ALL_BYTES);
         assert_eq!(offset_of!(abi::cursor, segment), 8);
         assert_eq!(offset_of!(abi::cursor, refused), 16);
         assert_eq!(CURSOR_BYTES, 24);
