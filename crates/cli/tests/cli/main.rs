@@ -1,0 +1,14 @@
+//! The binary `gizmo` as a person or a script uses it: arguments in; exit code, stdout and stderr out.
+//!
+//! Everything in `root` loads eBPF programs and is ignored by default; the rest needs no rights, no network and no
+//! kernel feature. Every test has a store of its own.
+
+mod build;
+mod damage;
+mod gadgets;
+mod help;
+mod hostile;
+mod images;
+mod misuse;
+mod root;
+mod support;

@@ -1,0 +1,124 @@
+//! `--timeout`, and what a run leaves behind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use super::{read_events, turn, wait_until};
+
+/// Folders of the cgroup v2 hierarchy with this name.
+fn cgroups(name: &str) -> Vec<PathBuf> {
+    fn search(folder: &Path, name: &str, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                if entry.file_name() == *name {
+                    found.push(entry.path());
+                }
+                search(&entry.path(), name, found);
+            }
+        }
+    }
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let line = mounts.lines().find(|line| line.contains(" - cgroup2 "));
+    let line = line.expect("a cgroup v2 hierarchy");
+    let mut found = Vec::new();
+    search(Path::new(line.split(' ').nth(4).unwrap()), name, &mut found);
+    found
+}
+
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn a_timeout_ends_the_recording_and_not_the_command() {
+    let turn = turn();
+    let (events, done, pid) = (turn.name("events"), turn.name("done"), turn.name("pid"));
+    let script = format!("echo $$ >{pid}; printf early; sleep 3; cat /proc/self/cgroup >{done}");
+    let flags = [
+        "run",
+        "traceloop",
+        "-t",
+        "1",
+        "-o",
+        "json",
+        "--output-file",
+        &events,
+        "--",
+        "sh",
+        "-c",
+        &script,
+    ];
+    let start = Instant::now();
+    let mut child = turn
+        .command(flags)
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(turn.path("stderr")).unwrap())
+        .spawn()
+        .unwrap();
+    let cgroup = format!("gizmo-{}", child.id());
+    wait_until("the command runs", || turn.path("pid").exists());
+    assert_eq!(cgroups(&cgroup).len(), 1, "no cgroup to look for later");
+    let status = child.wait().unwrap();
+    let took = start.elapsed();
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(fs::read_to_string(turn.path("stderr")).unwrap(), "");
+    assert!((1.0..2.9).contains(&took.as_secs_f64()), "{took:?}");
+    assert_eq!(cgroups(&cgroup), Vec::<PathBuf>::new());
+    let events = read_events(events.as_ref());
+    assert!(
+        events
+            .iter()
+            .any(|event| event.parameters.contains("buf=\"early\"")),
+        "{events:?}"
+    );
+
+    let command = fs::read_to_string(&pid).unwrap();
+    assert!(
+        Path::new("/proc").join(command.trim()).exists(),
+        "the command has ended, too"
+    );
+    wait_until("the command ends by itself", || {
+        fs::read_to_string(&done).is_ok_and(|text| text.contains("0::"))
+    });
+    let after = fs::read_to_string(&done).unwrap();
+    assert!(!after.contains(&cgroup), "still in the cgroup: {after}");
+}
+
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn a_timeout_that_is_not_reached_changes_nothing() {
+    let turn = turn();
+    for seconds in ["0", "60", "18446744073709551615"] {
+        let start = Instant::now();
+        let ran = turn.trace(&["-t", seconds, "-o", "none"], &["sh", "-c", "exit 9"]);
+        assert_eq!(
+            (ran.code, ran.stderr()),
+            (Some(9), String::new()),
+            "{seconds}"
+        );
+        assert!(start.elapsed() < Duration::from_secs(20));
+    }
+}
+
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn no_cgroup_stays_behind() {
+    let turn = turn();
+    for script in ["true", "kill -9 $$", "(sleep 0.3) & true"] {
+        let child = turn
+            .command(["run", "traceloop", "-o", "none", "--", "sh", "-c", script])
+            .spawn()
+            .unwrap();
+        let cgroup = format!("gizmo-{}", child.id());
+        child.wait_with_output().unwrap();
+        assert_eq!(cgroups(&cgroup), Vec::<PathBuf>::new(), "{script}");
+    }
+}
+
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn a_gadget_that_records_containers_asks_for_a_command() {
+    turn().fails(
+        ["run", "traceloop"],
+        &["`traceloop`", "gizmo run traceloop -- COMMAND"],
+    );
+}

@@ -1,0 +1,70 @@
+//! Host tests of the guests in `testing/guests`, one for each: what the host provides and what is expected of it stands
+//! at the top of the guest's `lib.rs`.
+//!
+//! `build` compiles all guests once per run. The list below makes a test of each of its lines, and one more test
+//! compares the list with the folders.
+
+mod build;
+mod data;
+mod host;
+mod hostile;
+mod maps;
+mod misuse;
+mod system;
+
+#[path = "../all/support/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "shared with the tests of guests in text, which use all of it"
+)]
+mod support;
+
+/// A test per line, which gets the guest's module.
+macro_rules! guests {
+    ($($folder:literal $test:ident: $file:ident;)+) => {
+        const TESTED: &[&str] = &[$($folder),+];
+        $(
+            #[test]
+            fn $test() {
+                $file::$test(&build::module($folder));
+            }
+        )+
+    };
+}
+
+guests! {
+    "baderrptr" baderrptr: misuse;
+    "badguest" badguest: misuse;
+    "config" config: system;
+    "dataarray" dataarray: data;
+    "dataemit" dataemit: data;
+    "failing" failing: misuse;
+    "fields" fields: data;
+    "filtering" filtering: system;
+    "hostfacts" hostfacts: system;
+    "hostile-lies" hostile_lies: misuse;
+    "hostile-loop" hostile_loop: hostile;
+    "hostile-memory" hostile_memory: hostile;
+    "hostile-panic" hostile_panic: hostile;
+    "hostile-recursion" hostile_recursion: hostile;
+    "hostile-trap" hostile_trap: hostile;
+    "kallsyms" kallsyms: system;
+    "map" map: maps;
+    "mapofmap" mapofmap: maps;
+    "nesting" nesting: data;
+    "params" params: system;
+    "perf" perf: maps;
+    "syscall" syscall: system;
+    "template" template: data;
+    "tuning" tuning: maps;
+}
+
+#[test]
+fn every_guest_has_a_host_test() {
+    assert_eq!(
+        build::folders(),
+        TESTED,
+        "a folder in `testing/guests` has no line in the list above, or the other way round"
+    );
+}
