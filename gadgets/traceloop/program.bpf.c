@@ -381,6 +381,30 @@ struct user_msghdr {
 	__u32 padding2;
 };
 
+/*
+ * Appends one vector to the capture at `at`, of which `used` bytes are filled; returns the new number. A function of its
+ * own, since the verifier then looks at one vector and not at all combinations of them.
+ */
+__noinline int capture_vector(struct call *call, __u32 at, __u32 used, __u64 from, __u64 bytes)
+{
+	if (!call || at > CAPTURES_BYTES - sizeof(struct capture) - CAPTURE_BYTES)
+		return -1;
+	__u64 filled = used;
+	barrier_var(filled);
+	if (filled >= CAPTURE_BYTES || !bytes)
+		return used;
+	__u64 part = CAPTURE_BYTES - filled;
+	if (part > bytes)
+		part = bytes;
+	barrier_var(part);
+	if (!part || part > CAPTURE_BYTES)
+		return used;
+	struct capture *capture = (void *)call->bytes + at;
+	if (bpf_probe_read_user((void *)(capture + 1) + filled, part, (void *)from))
+		return -1;
+	return filled + part;
+}
+
 /* The beginning of what the vectors hold, as one; limit is the result of a call that filled them, or -1. */
 __noinline int capture_iovec(struct call *call, __u64 from, __u64 count, __u64 limit)
 {
@@ -394,8 +418,7 @@ __noinline int capture_iovec(struct call *call, __u64 from, __u64 count, __u64 l
 	__u32 vectors = at_most(count, IOVECS);
 	if (vectors && bpf_probe_read_user(iov, vectors * sizeof(*iov), (void *)from))
 		return -1;
-	/* 64 bits wide: the verifier loses bounds when a register is cut to 32. */
-	__u64 used = 0;
+	int used = 0;
 	__u64 length = 0;
 	for (__u32 i = 0; i < IOVECS; i++) {
 		if (i >= vectors)
@@ -404,16 +427,9 @@ __noinline int capture_iovec(struct call *call, __u64 from, __u64 count, __u64 l
 		if (length + bytes > limit)
 			bytes = limit - length;
 		length += bytes;
-		if (used >= CAPTURE_BYTES)
-			continue;
-		__u64 part = CAPTURE_BYTES - used;
-		if (part > bytes)
-			part = bytes;
-		if (!part || part > CAPTURE_BYTES)
-			continue;
-		if (bpf_probe_read_user((void *)(capture + 1) + used, part, (void *)iov[i].base))
+		used = capture_vector(call, at, used, iov[i].base, bytes);
+		if (used < 0)
 			return -1;
-		used += part;
 	}
 	capture->bytes = used;
 	capture->length = length;
