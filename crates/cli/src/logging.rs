@@ -123,7 +123,7 @@ fn quote(value: &str) -> String {
 }
 
 /// Nothing that moves a cursor, hides or reorders text reaches the terminal. Line ends stay: they are ours.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         let is_format = matches!(character,

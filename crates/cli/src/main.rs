@@ -56,20 +56,29 @@ fn main() -> ExitCode {
             .get(2)
             .map(|path| path.to_string_lossy().into_owned())
             .unwrap_or_default();
-        let _ = writeln!(
-            io::stderr(),
-            "Error: command `{command}` cannot be executed: {error}"
-        );
+        show_error(&format!("command `{command}` cannot be executed: {error}"));
         return code.into();
     }
-    match dispatch(Arguments::parse()) {
+    match dispatch(Arguments::parse_from(keep_dashes(arguments))) {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "Error: {error:#}");
+            show_error(&format!("{error:#}"));
             exit_code(&error)
         }
     }
+}
+
+/// `gizmo run -- COMMAND` lacks an image. clap would take the dashes away and the command for the image.
+fn keep_dashes(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let run = arguments.iter().position(|word| word == "run");
+    if let Some(after) = run
+        .map(|run| run + 1)
+        .filter(|&after| arguments.get(after).is_some_and(|word| word == "--"))
+    {
+        arguments.insert(after, "--".into());
+    }
+    arguments
 }
 
 fn dispatch(mut arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -86,6 +95,11 @@ fn dispatch(mut arguments: Arguments) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Names in errors were given by images and people, and end up on terminals.
+fn show_error(text: &str) {
+    let _ = writeln!(io::stderr(), "Error: {}", logging::escape(text));
 }
 
 /// A reader that has seen enough is no failure.

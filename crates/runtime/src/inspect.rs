@@ -10,6 +10,7 @@ use gizmo_wasm::ModuleInfo;
 use serde_json::{Value, json};
 
 use crate::gadget::OpenGadget;
+use crate::run::attach_formatters;
 use crate::{Error, HostKernel};
 
 /// One piece of information.
@@ -104,6 +105,19 @@ pub fn inspect(image: &Image, given: &str, gadget: OpenGadget) -> Result<Vec<Inf
     ));
     entries.sort_by(|left, right| left.key.cmp(&right.key));
     Ok(entries)
+}
+
+/// The data sources that a run would show, with all their fields; nothing is loaded.
+///
+/// # Errors
+/// The guest's `gadgetInit` fails.
+pub fn sources_to_show(gadget: OpenGadget) -> Result<Vec<Arc<DataSource>>, Error> {
+    let kernel = Arc::new(HostKernel::probe()?);
+    let sources = gadget
+        .instantiate(&ParamValues::default(), Arc::clone(&kernel))?
+        .sources();
+    attach_formatters(&sources, &kernel)?;
+    Ok(sources)
 }
 
 /// Data sources with their fields, as a list of objects.

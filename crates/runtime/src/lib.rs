@@ -17,5 +17,5 @@ mod wait;
 pub use error::Error;
 pub use gadget::{OpenGadget, ReadyGadget, RunningGadget};
 pub use host::HostKernel;
-pub use inspect::{InfoEntry, describe_sources, inspect};
+pub use inspect::{InfoEntry, describe_sources, inspect, sources_to_show};
 pub use run::{Ending, RunOptions, run};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gizmo_containers::{Ended, HeldCommand, Resolved};
+use gizmo_model::DataSource;
 use gizmo_model::params::ParamValues;
 use gizmo_output::formatters::{self, ClockOffset};
 use gizmo_output::{Output, Settings, SharedWriter, filter};
@@ -35,7 +36,8 @@ pub struct Ending {
     pub command: Option<Ended>,
 }
 
-/// Runs a gadget until its command has ended, the time is up, a signal comes, or nobody reads its output.
+/// Runs a gadget until its command has ended, the time is up or a signal comes; without a command also until nobody reads
+/// its output.
 ///
 /// # Errors
 /// See [`Error`]. What was started is stopped again; a held command is never let go then.
@@ -100,16 +102,28 @@ fn attach_operators(
     writer: &SharedWriter,
 ) -> Result<Output, Error> {
     let sources = gadget.sources();
-    let context = formatters::Context::new(ClockOffset(kernel.wall_clock_offset_ns()));
-    for source in &sources {
-        formatters::attach(source, &context)?;
-    }
+    attach_formatters(&sources, kernel)?;
     filter::attach(&sources, &filter_values(values))?;
     let output = Output::attach(&sources, settings, writer.clone())?;
     for warning in output.warnings() {
         warn!("{warning}");
     }
     Ok(output)
+}
+
+/// Adds the fields that are made from others, such as a text from a time.
+///
+/// # Errors
+/// A field's name is taken.
+pub(crate) fn attach_formatters(
+    sources: &[Arc<DataSource>],
+    kernel: &HostKernel,
+) -> Result<(), Error> {
+    let context = formatters::Context::new(ClockOffset(kernel.wall_clock_offset_ns()));
+    for source in sources {
+        formatters::attach(source, &context)?;
+    }
+    Ok(())
 }
 
 /// The rules by data source; the empty name is for all.

@@ -98,6 +98,10 @@ impl Waiter {
                     waited.command = Some(ended);
                     continue;
                 }
+                // What is still to come is dropped; the command's end and exit code matter all the same.
+                Ok(Event::OutputClosed) if command.is_some() && waited.command.is_none() => {
+                    continue;
+                }
                 Ok(Event::Signal(signal)) if pass_on(signal, command, waited.command) => continue,
                 Ok(Event::Signal(signal)) => debug!(signal, "signal"),
                 Ok(Event::OutputClosed) => debug!("output closed"),

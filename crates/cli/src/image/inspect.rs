@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Args as ClapArgs;
 use gizmo_runtime::{InfoEntry, OpenGadget, inspect};
 use serde_json::{Map, Value, json};
@@ -30,8 +30,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> anyhow::Result<()> {
     let compiled = image
         .wasm()
         .and_then(|layer| gizmo_bundled::compiled_code(&layer.digest));
-    let gadget = OpenGadget::open(&image, &context.engine()?, compiled)?;
-    let entries = inspect(&image, &args.image, gadget)?;
+    let named = || format!("image `{}`", args.image);
+    let gadget = OpenGadget::open(&image, &context.engine()?, compiled).with_context(named)?;
+    let entries = inspect(&image, &args.image, gadget).with_context(named)?;
     let wanted = if args.show_datasources {
         Some("datasources")
     } else {

@@ -29,7 +29,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> anyhow::Result<()> {
         "jsonpretty" => write!(out, "{}", serde_json::to_string_pretty(&to_json(&images))?)?,
         _ => {
             let short = !args.no_trunc && io::stdout().is_terminal();
-            let rows: Vec<[String; 5]> = images.iter().map(|image| row(image, short)).collect();
+            let rows: Vec<[String; 5]> = images
+                .iter()
+                .map(|image| row(image, short).map(|cell| one_line(&cell)))
+                .collect();
             write!(out, "{}", table(&rows))?;
         }
     }
@@ -104,6 +107,11 @@ fn age(created: &str) -> String {
         }
     }
     "now".to_owned()
+}
+
+/// Names and dates were written by whoever made the image.
+fn one_line(cell: &str) -> String {
+    crate::logging::escape(&cell.replace(['\n', '\t'], " "))
 }
 
 fn table(rows: &[[String; 5]]) -> String {

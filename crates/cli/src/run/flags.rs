@@ -5,7 +5,7 @@ use gizmo_image::Image;
 use gizmo_model::params::Param;
 use gizmo_runtime::OpenGadget;
 
-use super::instantiate_for_help;
+use super::sources_for_help;
 use crate::context::Context;
 
 /// Flags that select and shape output, for any gadget; their full help needs the data sources and comes with `--help`.
@@ -90,12 +90,22 @@ pub(super) fn command(params: &[Param], gadget: Option<&OpenGadget>) -> Command 
         .map(|name| (*name).to_owned())
         .collect();
     let mut taken_short = vec!['h', 't', 'v'];
+    let is_flag = |name: &str| !name.is_empty() && !name.starts_with('-');
+    let mut offered: Vec<&Param> = Vec::new();
     for param in params {
-        if taken.contains(&param.key) || param.key.is_empty() || param.key.starts_with('-') {
-            continue;
+        if is_flag(&param.key) && !taken.contains(&param.key) {
+            taken.push(param.key.clone());
+            offered.push(param);
         }
-        taken.push(param.key.clone());
-        command = command.arg(flag(param, &mut taken_short, gadget.is_some()));
+    }
+    // Second names come after all first ones, so that an image cannot hide a flag behind another.
+    for param in offered {
+        let mut arg = flag(param, &mut taken_short, gadget.is_some());
+        if is_flag(&param.alternative_key) && !taken.contains(&param.alternative_key) {
+            taken.push(param.alternative_key.clone());
+            arg = arg.alias(param.alternative_key.clone());
+        }
+        command = command.arg(arg);
     }
     command
 }
@@ -138,15 +148,12 @@ fn flag(param: &Param, taken_short: &mut Vec<char>, has_gadget: bool) -> Arg {
         taken_short.push(letter);
         arg = arg.short(letter);
     }
-    if !param.alternative_key.is_empty() {
-        arg = arg.alias(param.alternative_key.clone());
-    }
     arg
 }
 
 /// What `--help` adds for an image: data sources, fields and modes.
 pub(super) fn help(context: &Context, image: &Image, name: &str) -> anyhow::Result<String> {
-    let sources = instantiate_for_help(context, image)?;
+    let sources = sources_for_help(context, image)?;
     let mut text = String::new();
     for param in gizmo_output::params(&sources) {
         if matches!(param.key.as_str(), "output" | "fields") {

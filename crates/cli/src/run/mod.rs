@@ -19,7 +19,7 @@ use clap::{ArgMatches, Args};
 use gizmo_containers::resolve;
 use gizmo_model::params::{Param, ParamValues};
 use gizmo_output::Settings;
-use gizmo_runtime::{HostKernel, OpenGadget, RunOptions};
+use gizmo_runtime::{OpenGadget, RunOptions};
 use tracing::debug;
 
 use crate::context::{Context, GlobalArgs};
@@ -180,8 +180,8 @@ fn require_rights() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A gadget that is instantiated to be described, not to be run.
-fn instantiate_for_help(
+/// The data sources of a gadget that is to be described, not to be run.
+fn sources_for_help(
     context: &Context,
     image: &gizmo_image::Image,
 ) -> anyhow::Result<Vec<Arc<gizmo_model::DataSource>>> {
@@ -189,7 +189,5 @@ fn instantiate_for_help(
         .wasm()
         .and_then(|layer| gizmo_bundled::compiled_code(&layer.digest));
     let open = OpenGadget::open(image, &context.engine()?, compiled)?;
-    let ready = open.instantiate(&ParamValues::default(), Arc::new(HostKernel::probe()?))?;
-    let sources = ready.sources();
-    Ok(sources)
+    Ok(gizmo_runtime::sources_to_show(open)?)
 }

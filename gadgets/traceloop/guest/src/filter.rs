@@ -2,7 +2,7 @@
 
 use gizmo_guest::{Error, architecture, params, symbol_exists, syscall_id, warn};
 use gizmo_syscalls::selection::{Selected, select};
-use gizmo_syscalls::{Abi, tracefs};
+use gizmo_syscalls::{Abi, table, tracefs};
 
 /// Which calls are recorded.
 #[derive(Debug, Clone)]
@@ -31,13 +31,16 @@ impl Filter {
         let items = params::list("syscall-filters")?;
         let selected =
             select(&items, native, syscall_id).map_err(|error| Error::new(error.to_string()))?;
-        let named = |call: &&Selected| call.abi == native && !call.name.is_empty();
-        for call in selected.iter().filter(named) {
-            if !is_implemented(call) && symbol_exists(ALWAYS_THERE) {
-                warn!(
-                    "this kernel does not implement `{}`; it is selected all the same",
-                    call.name
-                );
+        for call in selected.iter().filter(|call| call.abi == native) {
+            // A number that no table knows has a name made from it.
+            let is_known = table::number(native, &call.name) == Some(call.number);
+            if (!is_known || !is_implemented(call)) && symbol_exists(ALWAYS_THERE) {
+                let name = if is_known {
+                    call.name.clone()
+                } else {
+                    call.number.to_string()
+                };
+                warn!("this kernel does not implement `{name}`; it is selected all the same");
             }
         }
         Ok(Self { native, selected })
