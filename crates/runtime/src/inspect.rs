@@ -98,11 +98,8 @@ pub fn inspect(image: &Image, given: &str, gadget: OpenGadget) -> Result<Vec<Inf
         })
         .collect();
     entries.push(InfoEntry::json("params", &params.into()));
-    let ready = gadget.instantiate(&ParamValues::default(), Arc::new(HostKernel::probe()?))?;
-    entries.push(InfoEntry::json(
-        "datasources",
-        &describe_sources(&ready.sources()),
-    ));
+    let sources = sources_to_show(gadget)?;
+    entries.push(InfoEntry::json("datasources", &describe_sources(&sources)));
     entries.sort_by(|left, right| left.key.cmp(&right.key));
     Ok(entries)
 }

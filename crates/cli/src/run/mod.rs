@@ -75,10 +75,22 @@ pub(crate) fn run(context: &Context, raw: RawArgs) -> anyhow::Result<ExitCode> {
     };
     let options = options(&matches, &params)?;
     require_rights()?;
-    let ending = gizmo_runtime::run(open, options)?;
+    let ending = gizmo_runtime::run(open, options).map_err(|error| name_image(error, &name))?;
     Ok(ExitCode::from(
         ending.command.map_or(0, gizmo_containers::Ended::exit_code),
     ))
+}
+
+/// What is wrong with an image's layers says which image it is.
+fn name_image(error: gizmo_runtime::Error, name: &str) -> anyhow::Error {
+    use gizmo_runtime::Error::{Ebpf, Wasm};
+    let is_about_a_layer = matches!(error, Ebpf(_) | Wasm(_));
+    let error = anyhow::Error::from(error);
+    if is_about_a_layer {
+        error.context(format!("image `{name}`"))
+    } else {
+        error
+    }
 }
 
 fn options(matches: &ArgMatches, params: &[Param]) -> anyhow::Result<RunOptions> {
