@@ -14,7 +14,13 @@ pub(crate) struct GlobalArgs {
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
     /// Folder of the local images [default: /var/lib/gizmo/oci-store, or ~/.gizmo/oci-store]
-    #[arg(long, global = true, value_name = "DIR", env = "GIZMO_STORE", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "GIZMO_STORE",
+        hide_env_values = true
+    )]
     pub(crate) store: Option<PathBuf>,
 }
 

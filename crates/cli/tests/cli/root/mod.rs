@@ -4,6 +4,7 @@ mod commands;
 mod filters;
 mod images;
 mod modes;
+mod objects;
 mod records;
 mod rights;
 mod safety;

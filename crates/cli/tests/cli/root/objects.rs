@@ -1,0 +1,136 @@
+//! eBPF objects of other gadgets: what attaches, what the kernel refuses, what is not there yet.
+//!
+//! A program shows that it runs by the guest's side of a map: the guest reads a counter when it stops.
+
+use super::{Turn, turn};
+use crate::gadgets::metadata;
+
+/// What every object needs: a counter that a guest can read as `.data.counter`.
+const HEAD: &str = r#"
+#include <gizmo/types.h>
+#include <bpf/bpf_helpers.h>
+char LICENSE[] SEC("license") = "GPL";
+__u64 counter SEC(".data.counter");
+const volatile __u32 step = 1;
+
+const void *gadget_param_step __attribute__((used));
+"#;
+
+/// Logs the counter at level info when it stops: `count=N` with one digit, or `+` above nine.
+fn reader() -> Vec<u8> {
+    let text = r#"(module
+        (import "ig" "gadgetLog" (func $log (param i32 i64)))
+        (import "ig" "getMap" (func $map (param i64) (result i32)))
+        (import "ig" "mapLookup" (func $lookup (param i32 i64 i64) (result i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 0) ".data.counter")
+        (data (i32.const 64) "count=?")
+        (func (export "gadgetAPIVersion") (result i64) (i64.const 1))
+        (func (export "gadgetStop") (result i32) (local $n i64)
+            (if (call $lookup (call $map (i64.const 0x0d00000000)) (i64.const 0x0400000020) (i64.const 0x0800000028))
+                (then (return (i32.const 1))))
+            (local.set $n (i64.load (i32.const 40)))
+            (i32.store8 (i32.const 70) (if (result i32) (i64.gt_u (local.get $n) (i64.const 9))
+                (then (i32.const 43)) (else (i32.add (i32.const 48) (i32.wrap_i64 (local.get $n))))))
+            (call $log (i32.const 2) (i64.const 0x0700000040))
+            (i32.const 0)))"#;
+    wat::parse_str(text).expect("a module")
+}
+
+impl Turn {
+    /// Builds a gadget of this C text and the reader.
+    #[track_caller]
+    fn build_object(&self, name: &str, yaml: &str, source: &str) {
+        self.write(&format!("{name}/program.bpf.c"), format!("{HEAD}{source}"));
+        self.write(&format!("{name}/gadget.yaml"), yaml);
+        self.write(&format!("{name}/reader.wasm"), reader());
+        self.write(&format!("{name}/build.yaml"), "wasm: reader.wasm\n");
+        self.ok(["image", "build", &self.name(name), "--tag", name]);
+    }
+
+    /// What the reader says at the end of a run of one second, in which this process makes calls.
+    #[track_caller]
+    fn count(&self, name: &str, flags: &[&str]) -> String {
+        let mut args = vec!["run", name, "--timeout", "1"];
+        args.extend(flags);
+        let text = self.ok(args).stderr();
+        let at = text
+            .find("count=")
+            .unwrap_or_else(|| panic!("no count: {text}"));
+        text[at + 6..=at + 6].to_owned()
+    }
+}
+
+const COUNT: &str = "{ __sync_fetch_and_add(&counter, step); return 0; }\n";
+
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn the_three_kinds_of_tracepoints_attach() {
+    let turn = turn();
+    for (name, section) in [
+        ("raw", "raw_tp/sys_enter"),
+        ("rawlong", "raw_tracepoint/sys_exit"),
+        ("btf", "tp_btf/sys_enter"),
+        ("plain", "tracepoint/raw_syscalls/sys_enter"),
+        ("short", "tp/raw_syscalls/sys_exit"),
+    ] {
+        let source = format!("SEC(\"{section}\") int count(void *ctx) {COUNT}");
+        turn.build_object(name, &metadata(name), &source);
+        assert_eq!(turn.count(name, &[]), "+", "{section}");
+    }
+}
+
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn metadata_can_move_or_disable_a_program() {
+    let turn = turn();
+    let source = format!("SEC(\"raw_tp/sys_enter\") int count(void *ctx) {COUNT}");
+    let with = |name: &str, target: &str| {
+        format!(
+            "{}programs: {{count: {{attach_to: {target}}}}}\n",
+            metadata(name)
+        )
+    };
+    turn.build_object("off", &with("off", "gadget_program_disabled"), &source);
+    assert_eq!(turn.count("off", &[]), "0");
+    turn.build_object("moved", &with("moved", "sys_exit"), &source);
+    assert_eq!(turn.count("moved", &[]), "+");
+    turn.build_object("nowhere", &with("nowhere", "no_such_tracepoint"), &source);
+    turn.fails(["run", "nowhere"], &["`count`", "no_such_tracepoint"]);
+}
+
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn a_parameter_is_a_constant_of_the_program() {
+    let turn = turn();
+    let source = format!("SEC(\"raw_tp/sys_enter\") int count(void *ctx) {COUNT}");
+    turn.build_object("param", &metadata("param"), &source);
+    assert_eq!(turn.count("param", &["--step", "0"]), "0");
+    assert_eq!(turn.count("param", &["--step=2"]), "+");
+    turn.fails(["run", "param", "--step", "many"], &["`many`", "--step"]);
+    turn.fails(["run", "param", "--step", "4294967296"], &["--step"]);
+}
+
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn the_verifier_is_quoted_with_the_programs_name() {
+    let turn = turn();
+    let source = "SEC(\"raw_tp/sys_enter\") int fine(void *ctx) { return 0; }\n\
+                  SEC(\"raw_tp/sys_exit\") int wild(void *ctx) { return *(volatile int *)*(volatile long *)ctx; }\n";
+    turn.build_object("wild", &metadata("wild"), source);
+    turn.fails(
+        ["run", "wild"],
+        &["`wild`", "verifier", "invalid mem access", "processed"],
+    );
+}
+
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn other_program_types_are_not_supported_yet() {
+    let turn = turn();
+    for section in ["kprobe/vfs_read", "fentry/vfs_read", "xdp", "iter/task"] {
+        let source = format!("SEC(\"{section}\") int other(void *ctx) {{ return 0; }}\n");
+        turn.build_object("other", &metadata("other"), &source);
+        turn.fails(["run", "other"], &["not supported yet", section, "`other`"]);
+    }
+}
