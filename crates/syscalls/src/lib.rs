@@ -14,6 +14,7 @@ pub mod fallback;
 pub mod list;
 mod record;
 pub mod selection;
+pub mod signal;
 pub mod suggest;
 pub mod table;
 pub mod tracefs;

@@ -5,7 +5,6 @@
 //! formatter, add a row to `FORMATTERS`. Structures (network endpoints) need members and are not among them yet.
 
 mod scratch;
-mod signals;
 mod texts;
 mod time;
 

@@ -2,10 +2,9 @@
 
 use std::fmt::Write;
 
-use gizmo_syscalls::{Abi, table};
+use gizmo_syscalls::{Abi, signal, table};
 
 use super::scratch::Scratch;
-use super::signals;
 
 // Writing to the scratch text cannot fail, so the outcomes of `write!` are not looked at here.
 
@@ -21,7 +20,7 @@ pub(super) fn errno(bits: u64, out: &mut Scratch) {
 
 /// `SIGKILL`, or `signal#99`.
 pub(super) fn signal(bits: u64, out: &mut Scratch) {
-    match signals::signal(bits) {
+    match signal::name(bits) {
         Some(name) => out.push(name),
         None => drop(write!(out, "signal#{}", bits as i32)),
     }

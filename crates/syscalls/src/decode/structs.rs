@@ -124,45 +124,9 @@ fn wait_status(status: i32) -> String {
     }
 }
 
-/// The signals' names; their numbers are the same on x86 and Arm.
 fn signal(number: i32) -> String {
-    const NAMES: [&str; 31] = [
-        "SIGHUP",
-        "SIGINT",
-        "SIGQUIT",
-        "SIGILL",
-        "SIGTRAP",
-        "SIGABRT",
-        "SIGBUS",
-        "SIGFPE",
-        "SIGKILL",
-        "SIGUSR1",
-        "SIGSEGV",
-        "SIGUSR2",
-        "SIGPIPE",
-        "SIGALRM",
-        "SIGTERM",
-        "SIGSTKFLT",
-        "SIGCHLD",
-        "SIGCONT",
-        "SIGSTOP",
-        "SIGTSTP",
-        "SIGTTIN",
-        "SIGTTOU",
-        "SIGURG",
-        "SIGXCPU",
-        "SIGXFSZ",
-        "SIGVTALRM",
-        "SIGPROF",
-        "SIGWINCH",
-        "SIGIO",
-        "SIGPWR",
-        "SIGSYS",
-    ];
-    let name = usize::try_from(number)
-        .ok()
-        .and_then(|number| NAMES.get(number.checked_sub(1)?));
-    name.map_or_else(|| number.to_string(), |name| (*name).to_owned())
+    let name = u64::try_from(number).ok().and_then(crate::signal::name);
+    name.map_or_else(|| number.to_string(), str::to_owned)
 }
 
 fn i32_at(bytes: &[u8], index: usize) -> Option<i32> {

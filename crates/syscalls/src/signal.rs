@@ -1,8 +1,8 @@
-//! Names of signals, as on x86-64 and arm64 (`asm-generic/signal.h`).
+//! Names of signals, as on x86 and Arm (`asm-generic/signal.h`).
 
 /// The name of a signal; real-time signals have none.
-pub(super) fn signal(bits: u64) -> Option<&'static str> {
-    let name = SIGNALS.get(usize::try_from(bits).ok()?)?;
+pub fn name(number: u64) -> Option<&'static str> {
+    let name = SIGNALS.get(usize::try_from(number).ok()?)?;
     (!name.is_empty()).then_some(*name)
 }
 
@@ -40,3 +40,15 @@ const SIGNALS: [&str; 32] = [
     "SIGPWR",
     "SIGSYS",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_have_their_numbers() {
+        assert_eq!(name(9), Some("SIGKILL"));
+        assert_eq!(name(31), Some("SIGSYS"));
+        assert_eq!([name(0), name(32), name(u64::MAX)], [None; 3]);
+    }
+}
