@@ -451,23 +451,24 @@ __noinline int capture_texts(struct call *call, __u64 from)
 		return -1;
 	struct capture *capture = (void *)call->bytes + at;
 	__u64 used = 0;
-	for (int i = 0; i < TEXTS; i++) {
+	/* One pointer more than is followed, to know whether it is the end. */
+	for (int i = 0; i <= TEXTS; i++) {
 		__u64 text = 0;
 		if (bpf_probe_read_user(&text, sizeof(text), (void *)(from + i * sizeof(text))))
 			return -1;
 		if (!text) {
-			capture->bytes = capture->length = used;
+			capture->bytes = at_most(used, CAPTURE_BYTES);
+			capture->length = used;
 			return 0;
 		}
-		if (used >= CAPTURE_BYTES)
+		if (i == TEXTS || used >= CAPTURE_BYTES)
 			break;
-		__u64 room = CAPTURE_BYTES - used;
+		/* One byte more than is kept, so that a text that is cut does not end in a NUL. */
+		__u64 room = CAPTURE_BYTES + 1 - used;
 		long got = bpf_probe_read_user_str((void *)(capture + 1) + used, room, (void *)text);
 		if (got < 0)
 			return -1;
 		used += got;
-		if (got == room)
-			break;
 	}
 	if (used > CAPTURE_BYTES)
 		used = CAPTURE_BYTES;
@@ -583,10 +584,12 @@ __noinline int capture_at_enter(struct call *call, struct rule *rule)
 			break;
 		struct capture_rule *how = &rule->capture[i];
 		call->at_exit |= how->at_exit;
-		if (how->kind == CAPTURE_LENGTH_POINTED && how->from < RECORD_ARGS)
-			bpf_probe_read_user(&call->room, sizeof(call->room), (void *)call->args[how->from]);
+		if (how->kind == CAPTURE_LENGTH_POINTED && how->from < RECORD_ARGS) {
+			if (bpf_probe_read_user(&call->room, sizeof(call->room), (void *)call->args[how->from]))
+				call->room = CAPTURE_BYTES;
+		}
 		/* A page that is not resident may be when the call returns: the kernel will have read it. */
-		else if (!how->at_exit && capture_one(call, rule, i, 0))
+		if (!how->at_exit && capture_one(call, rule, i, 0))
 			call->retry |= 1 << i;
 	}
 	return 0;
@@ -688,6 +691,14 @@ __noinline int write_record(struct call *call, __s64 ret, __u64 end_boot_ns, __u
 	return 0;
 }
 
+/* A call that cannot be remembered is counted as one that could not be recorded. */
+static __always_inline void refuse(__u32 slot)
+{
+	struct cursor *cursor = bpf_map_lookup_elem(&cursors, &slot);
+	if (cursor)
+		cursor->refused++;
+}
+
 /* ---- hooks ------------------------------------------------------------------------------------------------------- */
 
 static __always_inline void begin_call(struct call *call, __u32 slot, __u8 abi, __u32 number, struct rule *rule,
@@ -722,11 +733,14 @@ static __noinline int record_without_enter(struct membership *membership, struct
 	if (slot == NOT_RECORDED)
 		return 0;
 	struct rule *rule = rule_of(abi, number);
-	if (rule && (rule->flags & RULE_FORKS) && ret == 0)
+	/* A fork's child was never inside; an exec of another kind, or of another ABI, returns under this number on x86. */
+	if (rule && (rule->flags & (RULE_FORKS | RULE_EXECS)) && ret == 0)
 		return 0;
 	struct call *call = bpf_task_storage_get(&calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!call)
+	if (!call) {
+		refuse(slot);
 		return 0;
+	}
 	begin_call(call, slot, abi, number, rule, regs);
 	call->start_boot_ns = bpf_ktime_get_boot_ns();
 	if (rule && rule->captures) {
@@ -781,10 +795,15 @@ static __always_inline void save_exec_path(struct call *call, struct linux_binpr
 	struct capture *capture = next_capture(call, rule->capture[0].arg);
 	if (!capture)
 		return;
-	long got = bpf_probe_read_kernel_str(capture + 1, CAPTURE_BYTES, bprm->filename);
-	if (got <= 0)
-		return;
-	capture->bytes = capture->length = got - 1;
+	/* Of an execveat the kernel keeps a name of its own making. */
+	long got = capture->arg == 0 ? bpf_probe_read_kernel_str(capture + 1, CAPTURE_BYTES + 1, bprm->filename) : 0;
+	if (got <= 0) {
+		capture->flags = CAPTURE_FAULT;
+	} else {
+		capture->bytes = capture->length = got - 1;
+		if (got > CAPTURE_BYTES)
+			capture->flags = CAPTURE_LENGTH_UNKNOWN;
+	}
 	keep_capture(call, capture);
 }
 
@@ -801,6 +820,10 @@ int BPF_PROG(record_exec, struct task_struct *unused, int old_pid, struct linux_
 	if (!membership || !call || !membership->in_call || !call->retry)
 		return 0;
 	save_exec_path(call, bprm);
+	struct rule *rule = rule_of(call->abi, call->number);
+	for (__u32 i = 1; rule && i < RULE_CAPTURES; i++)
+		if (call->retry & (1 << i))
+			keep_fault(call, rule->capture[i].arg);
 	call->retry = 0;
 	return 0;
 }
@@ -841,18 +864,20 @@ int BPF_PROG(record_enter, struct pt_regs *regs, long id)
 	if (slot == NOT_RECORDED)
 		return 0;
 	struct call *call = bpf_task_storage_get(&calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!call)
+	if (!call) {
+		refuse(slot);
 		return 0;
+	}
 	struct rule *rule = rule_of(abi, number);
 	begin_call(call, slot, abi, number, rule, regs);
 	if (rule && rule->captures)
 		capture_at_enter(call, rule);
 	/* Last, so that the duration is the call's and not the recorder's. */
 	call->start_boot_ns = bpf_ktime_get_boot_ns();
-	if (rule && (rule->flags & RULE_NEVER_RETURNS))
+	bool returns = !rule || !(rule->flags & RULE_NEVER_RETURNS);
+	membership->in_call = returns;
+	if (!returns)
 		write_record(call, 0, call->start_boot_ns, RECORD_NEVER_RETURNS);
-	else
-		membership->in_call = true;
 	return 0;
 }
 

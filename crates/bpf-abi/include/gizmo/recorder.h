@@ -40,7 +40,7 @@ enum abi {
 #define NUMBERS_PER_ABI 576
 
 enum record_flags {
-	RECORD_NO_ENTER = 1,      /* seen only when it returned: neither duration nor memory */
+	RECORD_NO_ENTER = 1,      /* seen only when it returned: no duration, memory as it was then */
 	RECORD_NEVER_RETURNS = 2, /* written when the call began */
 	RECORD_KILLED = 4,        /* the task died inside the call */
 };
@@ -138,8 +138,8 @@ struct selection {
 	__u64 any[NUMBERS_PER_ABI / 64];
 	__u64 enter[ABI_COUNT][NUMBERS_PER_ABI / 64];
 	/*
-	 * What the exit hook lets through: the same, and every number that an execve may return with after it changed the
-	 * task's ABI.
+	 * What the exit hook lets through: the same, and, where an exec is selected, every number that it may return with: it
+	 * may have changed the task's ABI, and x86 then shows the new ABI's execve.
 	 */
 	__u64 exit[ABI_COUNT][NUMBERS_PER_ABI / 64];
 };

@@ -105,6 +105,22 @@ fn names_and_numbers_select_calls() {
     }
 }
 
+/// x86 shows the number of an `execve` when an `execveat` returns.
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn execs_that_return_under_another_number_are_selected() {
+    let fixture = Fixture::compile("execs", Link::Static);
+    let threads = run::under_strace(&fixture);
+    for filter in ["execveat", "execve", "execve,execveat"] {
+        let names: Vec<&str> = filter.split(',').collect();
+        let is_it = |call: &Call| names.contains(&call.name.as_str());
+        assert!(
+            assert_selects(&fixture, &threads, filter, is_it) > 0,
+            "`{filter}`"
+        );
+    }
+}
+
 #[test]
 #[ignore = "root: loads eBPF programs"]
 fn unknown_numbers_select_calls() {

@@ -280,13 +280,17 @@ fn selection_bits(filter: &Filter) -> [u8; SELECTION_BYTES] {
         set_bit(enter, call.abi, call.number);
         set_bit(exit, call.abi, call.number);
     }
-    // An execve may return in another ABI than it was called in, with the number of the one it was called in.
+    // An exec may return in another ABI than it was called in. Some kernels keep the number it was called with; x86 puts
+    // that of the new ABI's execve in its place, for an execveat, too (arch/x86/kernel/process_64.c).
     let is_exec = |call: &&gizmo_syscalls::selection::Selected| {
         table::name(call.abi, call.number).is_some_and(|name| capture::behaviour(name).execs)
     };
     for call in filter.selected.iter().filter(is_exec) {
         for abi in Abi::ALL {
             set_bit(exit, abi, call.number);
+            if let Some(execve) = table::number(abi, "execve") {
+                set_bit(exit, abi, execve);
+            }
         }
     }
     for of_one_abi in exit.chunks_exact(ABI_BYTES) {
@@ -349,16 +353,19 @@ mod tests {
     }
 
     #[test]
-    fn an_execve_may_return_in_any_abi() {
-        let bits = selection_bits(&filter(&[(Abi::X86_64, 59)]));
+    fn an_exec_may_return_as_the_execve_of_any_abi() {
+        let bits = selection_bits(&filter(&[(Abi::X86_64, 322)]));
         let (enter, exit) = (PER_ABI, PER_ABI + ALL_BYTES * 8);
-        assert!(is_set(&bits, 59));
-        assert!(!is_set(&bits, enter + PER_ABI + 59));
-        assert!(
-            Abi::ALL
-                .iter()
-                .all(|&abi| is_set(&bits, exit + abi as usize * PER_ABI + 59))
-        );
+        assert!(is_set(&bits, enter + 322) && !is_set(&bits, enter + 59));
+        for (abi, number) in [
+            (Abi::X86_64, 322),
+            (Abi::X86_64, 59),
+            (Abi::I386, 11),
+            (Abi::X32, 520),
+        ] {
+            assert!(is_set(&bits, exit + abi as usize * PER_ABI + number));
+            assert!(is_set(&bits, number));
+        }
     }
 
     #[test]

@@ -25,6 +25,8 @@ struct CpuPart {
     end: usize,
     /// Number of the record at `at`.
     sequence: u64,
+    /// Segments that could not be read.
+    unreadable: u64,
 }
 
 impl CpuPart {
@@ -40,6 +42,7 @@ impl CpuPart {
             at: 0,
             end: 0,
             sequence: 0,
+            unreadable: 0,
         }
     }
 
@@ -56,12 +59,14 @@ impl CpuPart {
         self.bytes.resize(SEGMENT_BYTES, 0);
         (self.at, self.end) = (0, 0);
         if !source.copy(index, &mut self.bytes) {
+            self.unreadable += 1;
             return;
         }
         let committed =
             u32::from_ne_bytes([self.bytes[4], self.bytes[5], self.bytes[6], self.bytes[7]])
                 as usize;
-        if committed == 0 || committed > SEGMENT_BYTES - HEADER_BYTES {
+        if committed > SEGMENT_BYTES - HEADER_BYTES {
+            self.unreadable += 1;
             return;
         }
         let mut first = [0; 8];
@@ -120,6 +125,7 @@ pub fn read<E>(
         }
         part.skip_one();
     }
+    totals.damaged += parts.iter().map(|part| part.unreadable).sum::<u64>();
     Ok(totals)
 }
 
@@ -235,6 +241,8 @@ mod tests {
     fn a_header_that_lies_about_its_length_yields_nothing() {
         let mut lying = segment(0, &[record(1, 0, 1)]);
         lying[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
-        assert_eq!(numbers(&Fake(vec![lying]), &[0], 1).0, []);
+        let (seen, totals) = numbers(&Fake(vec![lying]), &[0], 1);
+        assert_eq!(seen, []);
+        assert_eq!(totals.damaged, 1);
     }
 }
