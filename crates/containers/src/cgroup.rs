@@ -13,6 +13,8 @@ const DRAIN_ROUNDS: usize = 10;
 pub(crate) struct Cgroup {
     path: PathBuf,
     id: u64,
+    /// Where the command's process came from.
+    origin: PathBuf,
 }
 
 impl Cgroup {
@@ -24,20 +26,11 @@ impl Cgroup {
         let cgroups = fs::read_to_string("/proc/self/cgroup")?;
         let own = own_path(&cgroups).unwrap_or_default();
         let name = format!("gizmo-{}", std::process::id());
-        let beside_us = mount.join(own.trim_start_matches('/')).join(&name);
-        let at_the_root = mount.join(&name);
-        Self::make(beside_us).or_else(|_| Self::make(at_the_root))
-    }
-
-    fn make(path: PathBuf) -> io::Result<Self> {
-        match fs::create_dir(&path) {
-            // Left by a process that was killed and had our number.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            other => other?,
-        }
+        let origin = mount.join(own.trim_start_matches('/'));
+        let path = make(origin.join(&name)).or_else(|_| make(mount.join(&name)))?;
         // The id that eBPF sees is the inode number of the folder (kernfs, 64-bit systems).
         let id = path.metadata()?.ino();
-        Ok(Self { path, id })
+        Ok(Self { path, id, origin })
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -50,14 +43,23 @@ impl Cgroup {
     }
 }
 
+/// Makes a folder; one that a killed process with our number has left is taken away first, unless somebody lives in it.
+fn make(path: PathBuf) -> io::Result<PathBuf> {
+    let made = fs::create_dir(&path);
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_dir(&path)?;
+            fs::create_dir(&path)?;
+        }
+        other => other?,
+    }
+    Ok(path)
+}
+
 impl Drop for Cgroup {
     /// Processes that live on go back to where they came from, so that nothing of us stays behind.
     fn drop(&mut self) {
-        let parent = self
-            .path
-            .parent()
-            .map(|parent| parent.join("cgroup.procs"))
-            .unwrap_or_default();
+        let origin = self.origin.join("cgroup.procs");
         for _ in 0..DRAIN_ROUNDS {
             let Ok(processes) = fs::read_to_string(self.path.join("cgroup.procs")) else {
                 break;
@@ -67,7 +69,7 @@ impl Drop for Cgroup {
             }
             for pid in processes.lines() {
                 // The process may be gone by now.
-                let _ = fs::write(&parent, pid);
+                let _ = fs::write(&origin, pid);
             }
         }
         if let Err(error) = fs::remove_dir(&self.path) {

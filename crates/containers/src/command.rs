@@ -68,6 +68,7 @@ pub struct HeldCommand {
     pid: Pid,
     cgroup: Option<Cgroup>,
     container: Container,
+    is_released: bool,
 }
 
 impl HeldCommand {
@@ -86,12 +87,8 @@ impl HeldCommand {
             .spawn()
             .map_err(|error| CommandError::Prepare("no process", error))?;
         let pid = Pid::from_child(&child);
-        wait_until_stopped(pid)?;
-        let held = Self::describe(pid, command);
-        if held.is_err() {
-            let _ = kill_process(pid, Signal::KILL);
-        }
-        held
+        let held = wait_until_stopped(pid).and_then(|()| Self::describe(pid, command));
+        held.inspect_err(|_| end(pid))
     }
 
     fn describe(pid: Pid, command: &Resolved) -> Result<Self, CommandError> {
@@ -117,6 +114,7 @@ impl HeldCommand {
             pid,
             cgroup,
             container,
+            is_released: false,
         })
     }
 
@@ -125,24 +123,39 @@ impl HeldCommand {
         &self.container
     }
 
+    /// Process id, as this process sees it.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
     /// Lets the command run.
     ///
     /// # Errors
     /// The process is gone.
-    pub fn release(self) -> Result<Command, CommandError> {
+    pub fn release(mut self) -> Result<Command, CommandError> {
         kill_process(self.pid, Signal::CONT)
             .map_err(|error| CommandError::Prepare("no signal", error.into()))?;
+        self.is_released = true;
         Ok(Command {
             pid: self.pid,
-            _cgroup: self.cgroup,
+            _cgroup: self.cgroup.take(),
         })
     }
+}
 
-    /// Ends the process without running the command.
-    pub fn abandon(self) {
-        let _ = kill_process(self.pid, Signal::KILL);
-        let _ = waitpid(Some(self.pid), WaitOptions::empty());
+impl Drop for HeldCommand {
+    /// A command that was not let go never runs.
+    fn drop(&mut self) {
+        if !self.is_released {
+            end(self.pid);
+        }
     }
+}
+
+/// Ends a child at once and takes note of its end.
+fn end(pid: Pid) {
+    let _ = kill_process(pid, Signal::KILL);
+    let _ = waitpid(Some(pid), WaitOptions::empty());
 }
 
 fn wait_until_stopped(pid: Pid) -> Result<(), CommandError> {
@@ -168,11 +181,6 @@ pub struct Command {
 }
 
 impl Command {
-    /// Process id, as this process sees it.
-    pub fn pid(&self) -> Pid {
-        self.pid
-    }
-
     /// Ends the command's process, politely or not.
     pub fn signal(&self, signal: Signal) {
         let _ = kill_process(self.pid, signal);

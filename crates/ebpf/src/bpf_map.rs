@@ -8,9 +8,15 @@ use std::sync::Arc;
 use gizmo_model::map::{BpfMap, MapError, MapInfo, MapSpec, UpdateFlags, kind};
 use libbpf_rs::{MapCore, MapHandle, MapType};
 
+/// As many CPUs as a kernel can be built for (CONFIG_NR_CPUS with CONFIG_MAXSMP on x86).
+const MOST_CPUS: usize = 8192;
+
 /// CPUs that the kernel may ever bring up; per-CPU values have room for all of them.
+///
+/// Where the number cannot be read it is the largest: the kernel writes as many values as it has, and a buffer that is
+/// too large is only that.
 pub fn possible_cpus() -> usize {
-    libbpf_rs::num_possible_cpus().unwrap_or(1)
+    libbpf_rs::num_possible_cpus().unwrap_or(MOST_CPUS)
 }
 
 /// A loaded map with its own descriptor.

@@ -65,9 +65,7 @@ pub enum Error {
     )]
     NoKernelBtf(String),
     /// The process may not load programs.
-    #[error(
-        "loading eBPF programs needs root, or the capabilities CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE"
-    )]
+    #[error("loading eBPF programs needs root, or the capability CAP_SYS_ADMIN")]
     Permission(#[source] io::Error),
     /// The verifier refused a program.
     #[error("the kernel's verifier refused program `{program}`:\n{log}")]
@@ -119,24 +117,6 @@ pub enum Error {
     /// A data source could not be set up.
     #[error(transparent)]
     DataSource(#[from] gizmo_model::datasource::Error),
-    /// A ring buffer could not be read.
-    #[error("failed to read events of data source `{name}`")]
-    Events {
-        /// Name of the data source.
-        name: String,
-        /// Why.
-        #[source]
-        source: libbpf_rs::Error,
-    },
-    /// Something of the operating system failed.
-    #[error("{what} failed")]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// The system's answer.
-        #[source]
-        source: io::Error,
-    },
 }
 
 impl Error {

@@ -43,9 +43,9 @@ enum State {
         templates: HashMap<String, InnerTemplate>,
     },
     Loaded {
-        /// Owns the programs, which the links refer to.
-        _object: Object,
         links: Vec<Link>,
+        /// Owns the programs, which the links refer to; dropped after them.
+        _object: Object,
         maps: HashMap<String, Arc<LoadedMap>>,
         templates: HashMap<String, InnerTemplate>,
     },

@@ -49,8 +49,11 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
         return Err(Error::NoContainers(ready.name().to_owned()));
     }
     ready.pre_start(options.command.is_some())?;
+    // From here on old content of the output may go: what a person has typed is right.
+    let mut sink = options.writer;
+    sink.flush().map_err(gizmo_output::Error::Write)?;
     let events = waiter.sender();
-    let writer = SharedWriter::new(options.writer).on_closed(move || {
+    let writer = SharedWriter::new(sink).on_closed(move || {
         let _ = events.send(Event::OutputClosed);
     });
     let output = attach_operators(&ready, &kernel, &options.values, &options.output, &writer)?;
@@ -60,20 +63,16 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
         .as_ref()
         .map(HeldCommand::start)
         .transpose()?;
-    let running = match ready.start(held.as_ref().map(HeldCommand::container)) {
-        Ok(running) => running,
-        Err(error) => {
-            held.into_iter().for_each(HeldCommand::abandon);
-            return Err(error);
-        }
-    };
+    let running = ready.start(held.as_ref().map(HeldCommand::container))?;
     output.start();
-    let command = held.map(HeldCommand::release).transpose()?;
-    if let Some(command) = &command {
-        waiter.watch(command)?;
+    if let Some(held) = &held {
+        waiter.watch(held.pid())?;
     }
+    let command = held.map(HeldCommand::release).transpose()?;
     let waited = waiter.wait(command.as_ref(), options.timeout);
-    waiter.exit_on_signal()?;
+    if let Err(error) = waiter.exit_on_signal() {
+        warn!(%error, "a second signal will not end the process");
+    }
     let stopped = running.stop();
     drop(command);
     if writer.dropped() > 0 {

@@ -1,16 +1,21 @@
 //! What a run waits for: the command's end, a timeout, a signal, or nobody who reads the output any more.
 
+use std::fs;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use gizmo_containers::{Command, Ended, wait_for_all};
-use rustix::process::Signal;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use rustix::process::{Pid, Signal};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::{debug, info};
 
 use crate::Error;
+
+/// A signal within this time after the end of the wait is the one that ended the command.
+const SAME_SIGNAL: Duration = Duration::from_millis(300);
 
 /// Something that ends a run, or that the command must hear of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +50,15 @@ impl Waiter {
     /// Handlers or threads cannot be made.
     pub(crate) fn new() -> Result<Self, Error> {
         let (sender, receiver) = mpsc::channel();
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])
+        // What was ignored when we were started stays so, for us and for the command: nohup, and jobs in the background.
+        let ignored = ignored_signals(&fs::read_to_string("/proc/self/status").unwrap_or_default());
+        let caught = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
+            .into_iter()
+            .filter(|signal| ignored & (1 << (signal - 1)) == 0);
+        // Whose children's ends are ignored never hears of them.
+        signal_hook::flag::register(SIGCHLD, Arc::default())
+            .map_err(|error| Error::System("the end of children cannot be noticed", error))?;
+        let mut signals = Signals::new(caught)
             .map_err(|error| Error::System("signals cannot be caught", error))?;
         let events = sender.clone();
         spawn("signals", move || {
@@ -67,8 +80,8 @@ impl Waiter {
     ///
     /// # Errors
     /// The thread cannot be made.
-    pub(crate) fn watch(&self, command: &Command) -> Result<(), Error> {
-        let (events, pid) = (self.sender.clone(), command.pid());
+    pub(crate) fn watch(&self, pid: Pid) -> Result<(), Error> {
+        let events = self.sender.clone();
         spawn("command", move || {
             wait_for_all(pid, |ended| {
                 let _ = events.send(Event::CommandEnded(ended));
@@ -111,17 +124,26 @@ impl Waiter {
         }
     }
 
-    /// From now on a signal ends the process at once: the second Ctrl-C.
+    /// From now on a signal ends the process at once: the second Ctrl-C. The first may still be on its way, when the command
+    /// has died of it before we have seen it.
     pub(crate) fn exit_on_signal(self) -> Result<(), Error> {
+        let since = Instant::now();
         spawn("second-signal", move || {
             while let Ok(event) = self.receiver.recv() {
-                if matches!(event, Event::Signal(_)) {
+                if matches!(event, Event::Signal(_)) && since.elapsed() > SAME_SIGNAL {
                     info!("interrupted while stopping");
                     std::process::exit(1);
                 }
             }
         })
     }
+}
+
+/// The mask of ignored signals in `/proc/self/status` (proc_pid_status(5)).
+fn ignored_signals(status: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
 }
 
 /// Whether a signal is the running command's affair. Ctrl-C and Ctrl-\ have reached it by way of the terminal, the others
@@ -146,4 +168,17 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> 
     spawned
         .map(drop)
         .map_err(|error| Error::System("a thread cannot be made", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_signals_are_bits() {
+        let mask = ignored_signals("Name:\tx\nSigIgn:\t0000000000000001\nSigCgt:\t0\n");
+        assert_eq!(mask & (1 << (SIGHUP - 1)), 1);
+        assert_eq!(mask & (1 << (SIGINT - 1)), 0);
+        assert_eq!(ignored_signals("nothing"), 0);
+    }
 }
