@@ -18,6 +18,16 @@ pub(crate) fn run(with_root: bool) -> anyhow::Result<()> {
         let root_tests = ["test", "--workspace", "--test", "cli", "--test", "oracle"];
         let serially = ["--", "--ignored", "--test-threads=1"];
         shell::run(shell::cargo().args(root_tests).args(serially))?;
+        let cache_test = [
+            "test",
+            "--workspace",
+            "--test",
+            "all",
+            "directories_of_others",
+            "--",
+            "--ignored",
+        ];
+        shell::run(shell::cargo().args(cache_test))?;
     }
     Ok(())
 }

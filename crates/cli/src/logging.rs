@@ -119,7 +119,10 @@ fn quote(value: &str) -> String {
     if !value.is_empty() && value.bytes().all(is_plain) {
         return value.to_owned();
     }
-    format!("\"{}\"", escape(value).replace('"', "\\\""))
+    format!(
+        "\"{}\"",
+        escape(value).replace('\\', "\\\\").replace('"', "\\\"")
+    )
 }
 
 /// Nothing that moves a cursor, hides or reorders text reaches the terminal. Line ends stay: they are ours.

@@ -168,15 +168,7 @@ pub(super) fn help(context: &Context, image: &Image, name: &str) -> anyhow::Resu
 
 /// Texts of images end up on terminals.
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|character| {
-            if character.is_control() {
-                ' '
-            } else {
-                character
-            }
-        })
-        .collect()
+    crate::logging::escape(&text.replace(['\n', '\t'], " "))
 }
 
 #[cfg(test)]

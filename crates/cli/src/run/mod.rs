@@ -50,7 +50,6 @@ pub(crate) fn run(context: &Context, raw: RawArgs) -> anyhow::Result<ExitCode> {
             bail!("no image named")
         };
     };
-    // A mistake in the command costs nothing if it is found before anything is read.
     let image = context.catalog.find(&name)?;
     debug!(image = %name, source = %image.source, digest = %image.index_digest, "image found");
     let compiled = image
@@ -73,8 +72,8 @@ pub(crate) fn run(context: &Context, raw: RawArgs) -> anyhow::Result<ExitCode> {
         }
         Err(error) => error.exit(),
     };
-    let options = options(&matches, &params)?;
     require_rights()?;
+    let options = options(&matches, &params)?;
     let ending = gizmo_runtime::run(open, options).map_err(|error| name_image(error, &name))?;
     Ok(ExitCode::from(
         ending.command.map_or(0, gizmo_containers::Ended::exit_code),
@@ -155,15 +154,53 @@ fn destination(
     has_command: bool,
 ) -> anyhow::Result<(Box<dyn Write + Send>, Option<u16>)> {
     if let Some(path) = file {
-        let file = std::fs::File::create(path)
+        // Not emptied yet: a run that fails early leaves yesterday's recording alone.
+        let file = std::fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
             .with_context(|| format!("output file `{}`", path.display()))?;
-        return Ok((Box::new(file), None));
+        return Ok((
+            Box::new(FreshFile {
+                file,
+                is_fresh: false,
+            }),
+            None,
+        ));
     }
     Ok(if has_command {
         (Box::new(io::stderr()), terminal_width(io::stderr()))
     } else {
         (Box::new(io::stdout()), terminal_width(io::stdout()))
     })
+}
+
+/// A file that loses its old content when a run has begun.
+struct FreshFile {
+    file: std::fs::File,
+    is_fresh: bool,
+}
+
+impl Write for FreshFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.is_fresh {
+            self.flush()?;
+        }
+        self.file.write(bytes)
+    }
+
+    /// The runtime flushes once, when everything that was asked for has been found right.
+    fn flush(&mut self) -> io::Result<()> {
+        if !self.is_fresh {
+            // A pipe or a terminal has no old content.
+            if self.file.metadata()?.is_file() {
+                self.file.set_len(0)?;
+            }
+            self.is_fresh = true;
+        }
+        Ok(())
+    }
 }
 
 fn terminal_width(stream: impl AsFd + IsTerminal) -> Option<u16> {
@@ -182,12 +219,10 @@ fn require_rights() -> anyhow::Result<()> {
     let effective = rustix::thread::capabilities(None)
         .map(|sets| sets.effective)
         .unwrap_or(CapabilitySet::empty());
-    let enough = effective.contains(CapabilitySet::SYS_ADMIN)
-        || effective.contains(CapabilitySet::BPF | CapabilitySet::PERFMON);
+    // CAP_SYS_ADMIN includes the two others; namespaces and the look-up of inner maps need it in any case.
+    let enough = effective.contains(CapabilitySet::SYS_ADMIN);
     if !enough {
-        bail!(
-            "`gizmo run` must be run as root (it needs the capabilities CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN)"
-        );
+        bail!("`gizmo run` must be run as root (it needs the capability CAP_SYS_ADMIN)");
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ fn without_root_the_error_says_what_is_needed() {
     };
     let created = turn.name("created");
     let ran = nobody(&["run", "traceloop", "--", "touch", &created]);
-    ran.is_error(1, &["must be run as root", "CAP_BPF", "CAP_PERFMON"]);
+    ran.is_error(1, &["must be run as root", "CAP_SYS_ADMIN"]);
     assert_eq!(ran.stderr().lines().count(), 1, "{}", ran.stderr());
     assert!(!turn.path("created").exists(), "the command was run");
     // Everything that needs no rights works.

@@ -97,3 +97,34 @@ fn a_stderr_that_nobody_reads_does_not_hide_the_commands_end() {
         assert_eq!(text.trim(), mode, "gizmo ended before its command");
     }
 }
+
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn a_run_that_fails_early_leaves_the_old_recording_alone() {
+    let turn = turn();
+    let file = turn.write("calls.json", "yesterday's\n");
+    let name = turn.name("calls.json");
+    let flags = ["--output-file", &name];
+    turn.trace(
+        &[&flags[..], &["--syscall-filters", "opnat"]].concat(),
+        &["true"],
+    )
+    .is_error(1, &["`opnat`"]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "yesterday's\n");
+    let ran = turn.trace(&[&flags[..], &["-o", "none"]].concat(), &["true"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "");
+}
+
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn ignored_signals_stay_ignored() {
+    let turn = turn();
+    let file = turn.name("calls.json");
+    let script = format!(
+        "trap '' HUP CHLD; exec {} run traceloop -o none --output-file {file} -- sh -c 'kill -HUP $$; exit 7'",
+        crate::support::BINARY
+    );
+    let ran = Ran::of(std::process::Command::new("sh").args(["-c", &script]));
+    assert_eq!(ran.code, Some(7), "{}", ran.stderr());
+}
