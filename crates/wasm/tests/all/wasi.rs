@@ -1,7 +1,5 @@
 //! WASI as guests of Rust and Go see it.
 
-use std::time::{Duration, Instant};
-
 use gizmo_wasm::{Guest, Phase};
 
 use crate::support::{World, chain, logged, plain};
@@ -35,6 +33,10 @@ fn imports() -> String {
 }
 
 fn guest(body: &str) -> Guest {
+    guest_in(&World::new(), body)
+}
+
+fn guest_in(world: &World, body: &str) -> Guest {
     let text = format!(
         "(module {} (import \"wasi_snapshot_preview1\" \"proc_exit\" (func $proc_exit (param i32)))
         (memory (export \"memory\") 1) (func (export \"gadgetAPIVersion\") (result i64) (i64.const 1))
@@ -43,7 +45,7 @@ fn guest(body: &str) -> Guest {
         {body})",
         imports()
     );
-    Guest::instantiate(&plain(&text), World::new().context()).unwrap()
+    Guest::instantiate(&plain(&text), world.context()).unwrap()
 }
 
 #[test]
@@ -114,13 +116,11 @@ fn sleeping_uses_up_the_deadline() {
     // A subscription to the monotonic clock at 128: an hour, then 10 ms.
     let poll = "(i32.store (i32.const 144) (i32.const 1))
         (call $eq (i32.const 0) (call $poll_oneoff (i32.const 128) (i32.const 256) (i32.const 1) (i32.const 64)))";
-    let guest = guest(&format!(
+    let guest = guest_in(&World::hasty(), &format!(
         "(func (export \"gadgetStart\") (result i32) (i64.store (i32.const 152) (i64.const 10000000)) {poll}
             (call $eq (i32.const 1) (i32.load (i32.const 64))) (i32.const 0))
         (func (export \"gadgetStop\") (result i32) (i64.store (i32.const 152) (i64.const 3600000000000)) {poll} (loop (br 0)) (i32.const 0))"
     ));
     guest.call(Phase::Start).unwrap();
-    let start = Instant::now();
     assert!(chain(&guest.call(Phase::Stop).unwrap_err()).contains("ran longer than 0.2 s"));
-    assert!(start.elapsed() < Duration::from_secs(5));
 }

@@ -58,7 +58,7 @@ fn root() -> PathBuf {
 }
 
 fn compile_all() -> BTreeMap<String, Vec<u8>> {
-    crate::host::keep_log_on();
+    crate::support::keep_log_on();
     let folders = folders();
     let target_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
     let mut cargo = cargo();

@@ -203,23 +203,3 @@ impl Maps for FakeObject {
         Ok(self.sized(1, name))
     }
 }
-
-/// Hears every line and keeps none. Log lines of a call site that is first reached while no test collects them could be
-/// switched off for a test that begins to at that moment; somebody who always listens keeps them on.
-pub fn keep_log_on() {
-    struct Everything;
-    impl tracing::Subscriber for Everything {
-        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-            true
-        }
-        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-            tracing::span::Id::from_u64(1)
-        }
-        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-        fn event(&self, _: &tracing::Event<'_>) {}
-        fn enter(&self, _: &tracing::span::Id) {}
-        fn exit(&self, _: &tracing::span::Id) {}
-    }
-    tracing::subscriber::set_global_default(Everything).expect("set once");
-}

@@ -35,8 +35,25 @@ impl World {
         Self::with_config("")
     }
 
-    pub fn with_config(yaml: &str) -> Self {
+    /// Deadlines of 0.2 s, for guests that run until they are stopped. Everybody else has the usual ones: a machine under
+    /// load takes its time.
+    pub fn hasty() -> Self {
         let short = Duration::from_millis(200);
+        let deadlines = Deadlines {
+            init: short,
+            pre_start: short,
+            start: short,
+            stop: short,
+            post_stop: short,
+            callback: short,
+        };
+        Self {
+            deadlines,
+            ..Self::new()
+        }
+    }
+
+    pub fn with_config(yaml: &str) -> Self {
         Self {
             sources: Arc::default(),
             config: Arc::new(RwLock::new(Config::parse(yaml.as_bytes()).unwrap())),
@@ -44,14 +61,7 @@ impl World {
             maps: Arc::default(),
             settings: Arc::default(),
             filter: Arc::default(),
-            deadlines: Deadlines {
-                init: short,
-                pre_start: short,
-                start: short,
-                stop: short,
-                post_stop: short,
-                callback: short,
-            },
+            deadlines: Deadlines::default(),
         }
     }
 
@@ -130,6 +140,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 
 /// Log lines of `f` on this thread, as `LEVEL message`.
 pub fn logged<R>(f: impl FnOnce() -> R) -> (R, Vec<String>) {
+    keep_log_on();
     let lines = Arc::new(Mutex::new(Vec::new()));
     let collector = Collector(Arc::clone(&lines));
     let result = tracing::subscriber::with_default(collector, f);
@@ -174,4 +185,27 @@ impl tracing::Subscriber for Collector {
     fn enter(&self, _: &tracing::span::Id) {}
 
     fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// Hears every line and keeps none. Log lines of a call site that is first reached while no test collects them could be
+/// switched off for a test that begins to at that moment; somebody who always listens keeps them on.
+pub fn keep_log_on() {
+    struct Everything;
+    impl tracing::Subscriber for Everything {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, _: &tracing::Event<'_>) {}
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        tracing::subscriber::set_global_default(Everything).expect("nobody else sets it")
+    });
 }
