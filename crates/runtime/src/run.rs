@@ -66,6 +66,12 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
     let running = ready.start(held.as_ref().map(HeldCommand::container))?;
     output.start();
     if let Some(held) = &held {
+        if let Some(signal) = waiter.early_signal() {
+            // The command is never let go; dropping it ends its process.
+            return Ok(Ending {
+                command: Some(Ended::Signaled(signal)),
+            });
+        }
         waiter.watch(held.pid())?;
     }
     let command = held.map(HeldCommand::release).transpose()?;

@@ -90,6 +90,15 @@ impl Waiter {
         })
     }
 
+    /// A signal that came before there was a command it could have been meant for.
+    pub(crate) fn early_signal(&self) -> Option<u8> {
+        let signal = |event| match event {
+            Event::Signal(signal) => u8::try_from(signal).ok(),
+            _ => None,
+        };
+        self.receiver.try_iter().find_map(signal)
+    }
+
     /// Waits for the end of the run.
     pub(crate) fn wait(&self, command: Option<&Command>, timeout: Option<Duration>) -> Waited {
         // A timeout too large for the clock is none.

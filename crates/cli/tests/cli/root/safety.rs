@@ -128,3 +128,27 @@ fn ignored_signals_stay_ignored() {
     let ran = Ran::of(std::process::Command::new("sh").args(["-c", &script]));
     assert_eq!(ran.code, Some(7), "{}", ran.stderr());
 }
+
+/// An interrupt is never lost: the command has not begun, or it is the one that is interrupted.
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn an_interrupt_during_start_up_is_not_lost() {
+    use std::os::unix::process::ExitStatusExt;
+    let turn = turn();
+    for milliseconds in (0..120).step_by(10) {
+        let file = turn.path("created");
+        let script = format!("touch {}; exec sleep 60", file.display());
+        let mut child = turn
+            .command(["run", "traceloop", "-o", "none", "--", "sh", "-c", &script])
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let status = child.wait().unwrap();
+        // Before the handler is there, the signal ends gizmo itself.
+        let ended = status.code().or(status.signal().map(|signal| 128 + signal));
+        assert_eq!(ended, Some(143), "after {milliseconds} ms");
+        let _ = fs::remove_file(&file);
+    }
+}
