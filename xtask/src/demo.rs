@@ -28,6 +28,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
         "-c",
         WORKLOAD,
     ]);
+    // Cargo's library path and the person's locale would fill the screen with files that are looked for.
+    command.env_remove("LD_LIBRARY_PATH").env("LC_ALL", "C");
     eprintln!();
     // `cat` fails on the missing file, but `echo` is the last.
     shell::run(&mut command)
