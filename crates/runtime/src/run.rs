@@ -64,7 +64,9 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
         .map(HeldCommand::start)
         .transpose()?;
     let running = ready.start(held.as_ref().map(HeldCommand::container))?;
-    output.start();
+    if held.is_none() {
+        output.start();
+    }
     if let Some(held) = &held {
         if let Some(signal) = waiter.early_signal() {
             // The command is never let go; dropping it ends its process.
@@ -76,6 +78,10 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
     }
     let command = held.map(HeldCommand::release).transpose()?;
     let waited = waiter.wait(command.as_ref(), options.timeout);
+    if command.is_some() {
+        // The header of a recording that is shown at the end stands above it, not above what the command has printed.
+        output.start();
+    }
     if let Err(error) = waiter.exit_on_signal() {
         warn!(%error, "a second signal will not end the process");
     }

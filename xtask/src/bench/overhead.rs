@@ -69,14 +69,11 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
         }
     }
     eprintln!();
-    let spreads: Vec<Vec<[f64; 3]>> = samples
-        .iter_mut()
-        .map(|row| row.iter_mut().map(|cell| spread(cell)).collect())
-        .collect();
+    let results = Results::from_samples(samples);
     if flags.json {
-        print_json(&spreads)
+        print_json(&results);
     } else {
-        print_table(&spreads)
+        print_table(&results);
     }
     Ok(())
 }
@@ -215,13 +212,41 @@ impl Drop for Background {
     }
 }
 
-/// How many times the floor a case costs.
-fn ratio(spreads: &[Vec<[f64; 3]>], case: usize, workload: usize) -> f64 {
-    let median = |case: usize| spreads[case][workload][1];
-    (median(case) - median(0)) / (median(1) - median(0))
+/// What was measured, by case and workload.
+struct Results {
+    /// Smallest, median and largest ns per call.
+    spreads: Vec<Vec<[f64; 3]>>,
+    /// How many times the floor a case costs: the median of the ratios within each round, so that a machine that becomes
+    /// slower between rounds does not matter.
+    ratios: Vec<Vec<f64>>,
 }
 
-fn print_table(spreads: &[Vec<[f64; 3]>]) {
+impl Results {
+    fn from_samples(mut samples: Vec<Vec<Vec<f64>>>) -> Self {
+        let ratio = |case: usize, workload: usize| {
+            let of = |case: usize| &samples[case][workload];
+            let rounds = of(0).iter().zip(of(1)).zip(of(case));
+            let mut ratios: Vec<f64> = rounds
+                .map(|((nothing, floor), case)| (case - nothing) / (floor - nothing))
+                .collect();
+            spread(&mut ratios)[1]
+        };
+        let by_workload = |case: usize| {
+            (0..WORKLOADS.len())
+                .map(|workload| ratio(case, workload))
+                .collect()
+        };
+        let ratios = (0..CASES.len()).map(by_workload).collect();
+        let spreads = samples
+            .iter_mut()
+            .map(|row| row.iter_mut().map(|cell| spread(cell)).collect())
+            .collect();
+        Self { spreads, ratios }
+    }
+}
+
+fn print_table(results: &Results) {
+    let spreads = &results.spreads;
     let machine = machine();
     println!(
         "Linux {}, {} ({} CPUs)",
@@ -230,7 +255,7 @@ fn print_table(spreads: &[Vec<[f64; 3]>]) {
         machine["cpus"]
     );
     println!(
-        "ns per call: median (smallest to largest); added = more than with nothing attached; x = added / added by the floor\n"
+        "ns per call: median (smallest to largest); added = more than with nothing attached; x = added / added by the floor, median of the rounds\n"
     );
     println!(
         "{:<30}{:<10}{:>9} {:>17} {:>9} {:>8}  bar",
@@ -242,7 +267,7 @@ fn print_table(spreads: &[Vec<[f64; 3]>]) {
             let added = median - spreads[0][column][1];
             let times = match case {
                 Case::Nothing => String::new(),
-                _ => format!("{:.2}", ratio(spreads, position, column)),
+                _ => format!("{:.2}", results.ratios[position][column]),
             };
             let bar = case.bar().map_or(String::new(), |bar| format!("<= {bar}"));
             let name = if column == 0 { case.name() } else { "" };
@@ -254,14 +279,37 @@ fn print_table(spreads: &[Vec<[f64; 3]>]) {
     }
 }
 
-fn print_json(spreads: &[Vec<[f64; 3]>]) {
+fn print_json(results: &Results) {
+    let spreads = &results.spreads;
     let mut rows = Vec::new();
     for (position, case) in CASES.iter().enumerate() {
         for (column, workload) in WORKLOADS.iter().enumerate() {
             let [low, median, high] = spreads[position][column];
             rows.push(json!({"case": case.name(), "call": workload, "median_ns": median, "min_ns": low, "max_ns": high,
-                "times_floor": ratio(spreads, position, column), "bar": case.bar()}));
+                "times_floor": results.ratios[position][column], "bar": case.bar()}));
         }
     }
     println!("{}", json!({"machine": machine(), "rows": rows}));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_are_taken_within_rounds() {
+        // The second round was measured on a machine at half the speed, the third was disturbed.
+        let of = |rounds: [f64; 3]| vec![rounds.to_vec(); WORKLOADS.len()];
+        let samples = vec![
+            of([100.0, 200.0, 100.0]),
+            of([150.0, 300.0, 150.0]),
+            of([155.0, 310.0, 900.0]),
+            of([155.0, 310.0, 155.0]),
+            of([200.0, 400.0, 200.0]),
+        ];
+        let results = Results::from_samples(samples);
+        assert_eq!(results.ratios[2][0], 1.1);
+        assert_eq!(results.ratios[4][0], 2.0);
+        assert_eq!(results.spreads[0][0], [100.0, 100.0, 200.0]);
+    }
 }
