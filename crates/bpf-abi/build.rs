@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "segment|record|capture|rule|capture_rule|selection|control|recorded|cursor",
         )
         .allowlist_type("abi|record_flags|capture_flags|capture_kind|rule_flags")
-        .allowlist_var("SEGMENT_.*|CAPTURE.*|RECORD_.*|RULE_.*|NUMBERS_PER_ABI|ABI_COUNT")
+        .allowlist_var("SEGMENT_.*|CAPTURE.*|RECORD_.*|RULE_.*|SUBCALL.*|NUMBERS_PER_ABI|ABI_COUNT")
         .generate()
         .map_err(|error| {
             format!("{error}; is libclang installed? `cargo xtask setup` installs it")

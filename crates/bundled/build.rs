@@ -15,6 +15,8 @@ fn main() {
             cause = error.source();
         }
         println!("cargo::error=failed to build the embedded image `traceloop`: {text}");
+        // Cargo shows what the compilers said only of a script that failed.
+        std::process::exit(1);
     }
 }
 

@@ -33,6 +33,13 @@
 #define TEXT_STEPS 16
 #define IOVECS 8
 #define TEXTS 16
+/* Messages of a vector of messages. */
+#define MESSAGES 8
+#define CAPTURES_SLACK (2 * CAPTURE_BYTES + 64)
+/* Of most calls' captures, copied without asking how much there is. */
+#define FIRST_CAPTURED_BYTES 64
+/* Of the largest record, with what the verifier must see. */
+#define RECORD_ROOM (RECORD_MAX_BYTES + CAPTURES_SLACK)
 
 _Static_assert(sizeof(struct segment) == SEGMENT_BYTES, "a segment has no padding");
 _Static_assert(sizeof(struct record) == 64, "a record's header has no padding");
@@ -109,46 +116,59 @@ struct {
 
 #define NOT_RECORDED 0xffffffff
 
-/* Of every task that makes calls: whether it is recorded, and what that answer was computed from. */
+/* Whether a task is recorded, and what that answer was computed from. */
 struct membership {
 	__u32 generation;
 	__u32 slot;
 	__u64 nsproxy;
 	__u64 cgroups;
-	bool in_call;
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct membership);
-} memberships SEC(".maps");
-
-/* Of recorded tasks: the call they are in. */
+/* The call a recorded task is in. */
 struct call {
 	__u64 start_boot_ns;
 	__u64 args[RECORD_ARGS];
 	__u32 slot;
 	__u32 number;
-	__u32 tid;
+	__u32 rule_number; /* where its rule is; another number only for what a multiplexer is asked to do */
+	__u32 tid; /* of the thread that makes the call: an execve can change it */
+	__u32 room; /* for an address that the kernel fills in: what the caller had room for */
+	__u32 captured; /* bytes of its captures so far */
+	__u8 flags; /* enum record_flags */
 	__u8 abi;
 	__u8 arg_count;
-	bool at_exit; /* there are captures to make when it returns */
-	__u8 retry; /* a bit for each capture that must be tried again then */
 	__u8 captures;
-	__u32 room; /* for an address that the kernel fills in: what the caller had room for */
-	__u32 captured;
-	/* Twice a capture's room more than needed, so that the verifier sees every access inside. */
-	__u8 bytes[CAPTURES_BYTES + 2 * CAPTURE_BYTES + 64];
+	__u8 retry; /* a bit for each capture that failed and must be tried again when it returns */
+	bool at_exit; /* there are captures to make then */
+	bool is_over; /* it has returned: what cannot be read now never will be */
+};
+
+/* Of every task that makes calls. */
+struct task_state {
+	struct membership who;
+	bool in_call;
+	struct call call;
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
-	__type(value, struct call);
-} calls SEC(".maps");
+	__type(value, struct task_state);
+} tasks SEC(".maps");
+
+/* What was captured when the call began; only of tasks whose calls have something to capture then. */
+struct captures {
+	/* Twice a capture's room more than needed, so that the verifier sees every access inside. */
+	__u8 bytes[CAPTURES_BYTES + CAPTURES_SLACK];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct captures);
+} captured SEC(".maps");
 
 /* ---- which call, selected or not ------------------------------------------------------------------------------- */
 
@@ -304,24 +324,43 @@ static __always_inline __u32 slot_of(struct task_struct *task, struct membership
 /* ---- what pointers point to -------------------------------------------------------------------------------------- */
 
 /* Where the next capture goes; NULL when there is no room. */
-static __always_inline struct capture *next_capture(struct call *call, __u8 arg)
+static __always_inline struct capture *next_capture(struct call *call, struct captures *to)
 {
-	__u32 at = call->captured;
+	__u64 at = call->captured;
+	barrier_var(at);
 	if (at > CAPTURES_BYTES - sizeof(struct capture) - CAPTURE_BYTES)
 		return NULL;
-	struct capture *capture = (void *)call->bytes + at;
-	capture->arg = arg;
-	capture->part = 0;
+	return (void *)to->bytes + at;
+}
+
+/* part: the argument, and above it the part of what it points to. */
+static __always_inline struct capture *begin_capture(struct call *call, struct captures *to, __u32 part)
+{
+	struct capture *capture = next_capture(call, to);
+	if (!capture)
+		return NULL;
+	capture->arg = part;
+	capture->part = part >> 8;
 	capture->flags = 0;
 	capture->bytes = 0;
 	capture->length = 0;
 	return capture;
 }
 
-static __always_inline void keep_capture(struct call *call, struct capture *capture)
+/*
+ * Keeps a capture, with as much of it as could be read. If not all could and the call is not over, it is not kept and
+ * the error is returned: a page that is not resident may be when the call returns, since the kernel will have read it.
+ */
+static __always_inline long keep_capture(struct call *call, struct capture *capture, long error)
 {
+	if (error) {
+		if (!call->is_over)
+			return 1;
+		capture->flags |= CAPTURE_FAULT;
+	}
 	call->captured += sizeof(struct capture) + ((capture->bytes + 7) & ~7U);
 	call->captures++;
+	return 0;
 }
 
 static __always_inline __u32 at_most(__u64 length, __u32 limit)
@@ -364,9 +403,20 @@ static __always_inline long capture_bytes(struct capture *capture, const void *f
 	return error;
 }
 
+/* Structures with pointers have another layout in tasks whose pointers have 32 bits. */
+static __always_inline bool is_narrow(struct call *call)
+{
+	return call->abi == ABI_I386 || call->abi == ABI_X32 || call->abi == ABI_ARM;
+}
+
 struct user_iovec {
 	__u64 base;
 	__u64 length;
+};
+
+struct narrow_iovec {
+	__u32 base;
+	__u32 length;
 };
 
 struct user_msghdr {
@@ -381,16 +431,41 @@ struct user_msghdr {
 	__u32 padding2;
 };
 
+struct narrow_msghdr {
+	__u32 name;
+	__u32 name_bytes;
+	__u32 iov;
+	__u32 iovs;
+	__u32 control;
+	__u32 control_bytes;
+	__u32 flags;
+};
+
+/* struct mmsghdr is a msghdr and the length of the message. */
+struct user_mmsghdr {
+	struct user_msghdr header;
+	__u32 length;
+	__u32 padding;
+};
+
+struct narrow_mmsghdr {
+	struct narrow_msghdr header;
+	__u32 length;
+};
+
 /*
- * Appends one vector to the capture at `at`, of which `used` bytes are filled; returns the new number. A function of its
- * own, since the verifier then looks at one vector and not at all combinations of them.
+ * Appends one vector to the capture at `to`, of which `used` bytes are filled; returns the new number, or -1. A function
+ * of its own, since the verifier then looks at one vector and not at all combinations of them.
  */
-__noinline int capture_vector(struct call *call, __u32 at, __u32 used, __u64 from, __u64 bytes)
+__noinline int capture_vector(struct call *call, struct captures *to, __u32 used, __u64 from, __u64 bytes)
 {
-	if (!call || at > CAPTURES_BYTES - sizeof(struct capture) - CAPTURE_BYTES)
+	if (!call || !to)
 		return -1;
+	struct capture *capture = next_capture(call, to);
 	__u64 filled = used;
 	barrier_var(filled);
+	if (!capture)
+		return -1;
 	if (filled >= CAPTURE_BYTES || !bytes)
 		return used;
 	__u64 part = CAPTURE_BYTES - filled;
@@ -399,26 +474,42 @@ __noinline int capture_vector(struct call *call, __u32 at, __u32 used, __u64 fro
 	barrier_var(part);
 	if (!part || part > CAPTURE_BYTES)
 		return used;
-	struct capture *capture = (void *)call->bytes + at;
 	if (bpf_probe_read_user((void *)(capture + 1) + filled, part, (void *)from))
 		return -1;
 	return filled + part;
 }
 
-/* The beginning of what the vectors hold, as one; limit is the result of a call that filled them, or -1. */
-__noinline int capture_iovec(struct call *call, __u64 from, __u64 count, __u64 limit)
+static __always_inline long read_iovecs(struct user_iovec *iov, __u32 vectors, __u64 from, bool narrow)
 {
-	struct user_iovec iov[IOVECS];
-	if (!call)
+	if (!narrow)
+		return bpf_probe_read_user(iov, vectors * sizeof(*iov), (void *)from);
+	struct narrow_iovec *narrow_iov = (void *)iov;
+	if (bpf_probe_read_user(narrow_iov, vectors * sizeof(*narrow_iov), (void *)from))
 		return -1;
-	__u32 at = call->captured;
-	if (at > CAPTURES_BYTES - sizeof(struct capture) - CAPTURE_BYTES)
+	/* In place, from the end. */
+	for (int i = IOVECS - 1; i >= 0; i--) {
+		struct narrow_iovec one = narrow_iov[i];
+		iov[i].base = one.base;
+		iov[i].length = one.length;
+	}
+	return 0;
+}
+
+/*
+ * The beginning of what the vectors hold, as one capture that was begun and is not kept yet; limit is the number of bytes
+ * that a call put into them, or -1.
+ */
+__noinline int capture_iovec(struct call *call, struct captures *to, __u64 from, __u64 count, __u64 limit)
+{
+	struct user_iovec iov[IOVECS] = {};
+	if (!call || !to)
 		return -1;
-	struct capture *capture = (void *)call->bytes + at;
+	struct capture *capture = next_capture(call, to);
+	if (!capture)
+		return -1;
 	__u32 vectors = at_most(count, IOVECS);
-	if (vectors && bpf_probe_read_user(iov, vectors * sizeof(*iov), (void *)from))
+	if (vectors && read_iovecs(iov, vectors, from, is_narrow(call)))
 		return -1;
-	int used = 0;
 	__u64 length = 0;
 	for (__u32 i = 0; i < IOVECS; i++) {
 		if (i >= vectors)
@@ -427,11 +518,11 @@ __noinline int capture_iovec(struct call *call, __u64 from, __u64 count, __u64 l
 		if (length + bytes > limit)
 			bytes = limit - length;
 		length += bytes;
-		used = capture_vector(call, at, used, iov[i].base, bytes);
+		int used = capture_vector(call, to, capture->bytes, iov[i].base, bytes);
 		if (used < 0)
 			return -1;
+		capture->bytes = used;
 	}
-	capture->bytes = used;
 	capture->length = length;
 	if (count > IOVECS) {
 		if (limit == (__u64)-1)
@@ -442,19 +533,20 @@ __noinline int capture_iovec(struct call *call, __u64 from, __u64 count, __u64 l
 	return 0;
 }
 
-__noinline int capture_texts(struct call *call, __u64 from)
+__noinline int capture_texts(struct call *call, struct captures *to, __u64 from)
 {
-	if (!call)
+	if (!call || !to)
 		return -1;
-	__u32 at = call->captured;
-	if (at > CAPTURES_BYTES - sizeof(struct capture) - CAPTURE_BYTES)
+	struct capture *capture = next_capture(call, to);
+	if (!capture)
 		return -1;
-	struct capture *capture = (void *)call->bytes + at;
+	__u32 step = is_narrow(call) ? sizeof(__u32) : sizeof(__u64);
 	__u64 used = 0;
 	/* One pointer more than is followed, to know whether it is the end. */
 	for (int i = 0; i <= TEXTS; i++) {
 		__u64 text = 0;
-		if (bpf_probe_read_user(&text, sizeof(text), (void *)(from + i * sizeof(text))))
+		/* The lower half comes first: all of these machines are little endian. */
+		if (bpf_probe_read_user(&text, step, (void *)(from + i * step)))
 			return -1;
 		if (!text) {
 			capture->bytes = at_most(used, CAPTURE_BYTES);
@@ -477,31 +569,68 @@ __noinline int capture_texts(struct call *call, __u64 from)
 	return 0;
 }
 
-/* The name is a capture of its own, of part 1, before that of the data. */
-__noinline int capture_msghdr(struct call *call, __u64 from, __u8 arg, __u64 limit)
+static __always_inline long read_msghdr(struct user_msghdr *to, __u64 from, bool narrow)
 {
-	struct user_msghdr msg;
-	if (!call)
-		return -1;
+	if (!narrow)
+		return bpf_probe_read_user(to, sizeof(*to), (void *)from);
+	struct narrow_msghdr msg;
 	if (bpf_probe_read_user(&msg, sizeof(msg), (void *)from))
 		return -1;
-	if (msg.name && msg.name_bytes) {
-		struct capture *name = next_capture(call, arg);
-		if (!name)
-			return -1;
-		name->part = 1;
-		if (!capture_bytes(name, (void *)msg.name, msg.name_bytes))
-			keep_capture(call, name);
-	}
-	struct capture *data = next_capture(call, arg);
-	if (!data)
-		return -1;
-	return capture_iovec(call, msg.iov, msg.iovs, limit);
+	to->name = msg.name;
+	to->name_bytes = msg.name_bytes;
+	to->iov = msg.iov;
+	to->iovs = msg.iovs;
+	return 0;
 }
 
-__noinline int capture_one(struct call *call, struct rule *rule, __u32 i, __s64 ret)
+/* The name is a capture of its own, of the next part, before that of the data. */
+__noinline int capture_message(struct call *call, struct captures *to, __u64 from, __u32 part, __u64 limit)
 {
-	if (!call || !rule || i >= RULE_CAPTURES)
+	struct user_msghdr msg = {};
+	if (!call || !to)
+		return -1;
+	long error = read_msghdr(&msg, from, is_narrow(call));
+	if (!error && msg.name && msg.name_bytes) {
+		struct capture *name = begin_capture(call, to, part + (1 << 8));
+		if (!name)
+			return 0;
+		if (keep_capture(call, name, capture_bytes(name, (void *)msg.name, msg.name_bytes)))
+			return -1;
+	}
+	struct capture *data = begin_capture(call, to, part);
+	if (!data)
+		return 0;
+	if (!error)
+		error = capture_iovec(call, to, msg.iov, msg.iovs, limit);
+	return keep_capture(call, data, error);
+}
+
+/* One message after another, two parts each; of those that were received as much as their headers say. */
+static __always_inline long capture_messages(struct call *call, struct captures *to, __u64 from, __u32 arg,
+					     __u64 received)
+{
+	bool narrow = is_narrow(call);
+	__u64 step = narrow ? sizeof(struct narrow_mmsghdr) : sizeof(struct user_mmsghdr);
+	__u64 behind = narrow ? sizeof(struct narrow_msghdr) : sizeof(struct user_msghdr);
+	bool is_received = received != (__u64)-1;
+	__u64 count = is_received ? received : (__u32)call->args[2];
+	for (__u32 i = 0; i < MESSAGES; i++) {
+		__u32 length = 0;
+		if (i >= count)
+			break;
+		if (is_received && bpf_probe_read_user(&length, sizeof(length), (void *)(from + behind)))
+			return -1;
+		if (capture_message(call, to, from, arg | 2 * i << 8, is_received ? length : -1))
+			return -1;
+		from += step;
+	}
+	return 0;
+}
+
+/* Makes the capture of one rule; not 0 when it is to be tried again when the call returns. */
+__noinline int capture_one(struct call *call, struct captures *to, struct rule *rule, __u32 i, __s64 ret)
+{
+	if (!call || !to || !rule || i >= RULE_CAPTURES)
 		return 0;
 	struct capture_rule *how = &rule->capture[i];
 	__u32 arg = how->arg;
@@ -511,7 +640,12 @@ __noinline int capture_one(struct call *call, struct rule *rule, __u32 i, __s64 
 	__u64 from = call->args[arg];
 	if (!from)
 		return 0;
-	struct capture *capture = next_capture(call, arg);
+	__u64 filled = how->at_exit ? ret : -1;
+	if (how->kind == CAPTURE_MSGHDR)
+		return capture_message(call, to, from, arg, filled);
+	if (how->kind == CAPTURE_MMSGHDR)
+		return capture_messages(call, to, from, arg, filled);
+	struct capture *capture = begin_capture(call, to, arg);
 	if (!capture)
 		return 0;
 	long error = 0;
@@ -524,10 +658,10 @@ __noinline int capture_one(struct call *call, struct rule *rule, __u32 i, __s64 
 		/* A negative length is one that the kernel refuses. */
 		if ((__s64)call->args[other] < 0)
 			return 0;
-		error = capture_bytes(capture, (void *)from, call->args[other]);
+		error = capture_bytes(capture, (void *)from, call->args[other] + how->size);
 		break;
 	case CAPTURE_LENGTH_IS_RET:
-		error = capture_bytes(capture, (void *)from, ret);
+		error = capture_bytes(capture, (void *)from, ret + how->size);
 		break;
 	case CAPTURE_LENGTH_MIN_ARG_RET:
 		error = capture_bytes(capture, (void *)from,
@@ -546,69 +680,64 @@ __noinline int capture_one(struct call *call, struct rule *rule, __u32 i, __s64 
 		capture->length = pointed;
 		break;
 	case CAPTURE_IOVEC:
-		error = capture_iovec(call, from, call->args[other], how->at_exit ? ret : -1);
-		break;
-	case CAPTURE_MSGHDR:
-		error = capture_msghdr(call, from, arg, how->at_exit ? ret : -1);
-		/* A name before it may have moved the data's capture. */
-		capture = (void *)call->bytes + at_most(call->captured, CAPTURES_BYTES);
+		error = capture_iovec(call, to, from, call->args[other], filled);
 		break;
 	case CAPTURE_TEXTS:
-		error = capture_texts(call, from);
+		error = capture_texts(call, to, from);
 		break;
 	default:
 		return 0;
 	}
-	if (error)
-		return 1;
-	keep_capture(call, capture);
-	return 0;
+	return keep_capture(call, capture, error);
 }
 
-/* Says that an argument's memory could not be read. */
-static __always_inline void keep_fault(struct call *call, __u8 arg)
+/* A capture with nothing in it, which says that an argument's memory could not be read. */
+static __always_inline void keep_fault(struct call *call, struct captures *to, __u8 arg)
 {
-	struct capture *capture = next_capture(call, arg);
+	struct capture *capture = begin_capture(call, to, arg);
 	if (!capture)
 		return;
 	capture->flags = CAPTURE_FAULT;
-	keep_capture(call, capture);
+	keep_capture(call, capture, 0);
 }
 
-__noinline int capture_at_enter(struct call *call, struct rule *rule)
+__noinline int capture_at_enter(struct call *call, struct captures *to, struct rule *rule)
 {
-	if (!call || !rule)
+	if (!call || !to || !rule)
 		return 0;
 	for (__u32 i = 0; i < RULE_CAPTURES; i++) {
 		if (i >= rule->captures)
 			break;
 		struct capture_rule *how = &rule->capture[i];
-		call->at_exit |= how->at_exit;
 		if (how->kind == CAPTURE_LENGTH_POINTED && how->from < RECORD_ARGS) {
 			if (bpf_probe_read_user(&call->room, sizeof(call->room), (void *)call->args[how->from]))
 				call->room = CAPTURE_BYTES;
 		}
-		/* A page that is not resident may be when the call returns: the kernel will have read it. */
-		if (!how->at_exit && capture_one(call, rule, i, 0))
+		if (how->at_exit)
+			continue;
+		__u32 captured = call->captured;
+		__u8 captures = call->captures;
+		if (capture_one(call, to, rule, i, 0)) {
 			call->retry |= 1 << i;
+			call->captured = captured;
+			call->captures = captures;
+		}
 	}
 	return 0;
 }
 
-__noinline int capture_at_exit(struct call *call, struct rule *rule, __s64 ret)
+static __always_inline void capture_at_exit(struct call *call, struct captures *to, struct rule *rule, __s64 ret)
 {
-	if (!call || !rule)
-		return 0;
+	call->is_over = true;
 	for (__u32 i = 0; i < RULE_CAPTURES; i++) {
 		if (i >= rule->captures)
 			break;
 		bool again = call->retry & (1 << i);
 		/* A call that failed has filled nothing. */
 		bool filled = rule->capture[i].at_exit && ret >= 0;
-		if ((again || filled) && capture_one(call, rule, i, ret))
-			keep_fault(call, rule->capture[i].arg);
+		if (again || filled)
+			capture_one(call, to, rule, i, ret);
 	}
-	return 0;
 }
 
 /* ---- the ring ---------------------------------------------------------------------------------------------------- */
@@ -620,7 +749,7 @@ static __always_inline struct segment *segment_with_room(struct cursor *cursor, 
 	__u32 index = base + cursor->segment;
 	struct segment *segment;
 
-	if (cursor->used <= SEGMENT_DATA_BYTES - RECORD_MAX_BYTES)
+	if (cursor->used <= SEGMENT_DATA_BYTES - RECORD_ROOM)
 		return bpf_map_lookup_elem(ring, &index);
 	__u32 next = cursor->segment + 1;
 	if (next >= segments_per_cpu)
@@ -638,11 +767,17 @@ static __always_inline struct segment *segment_with_room(struct cursor *cursor, 
 	return segment;
 }
 
-__noinline int write_record(struct call *call, __s64 ret, __u64 end_boot_ns, __u8 flags)
+/*
+ * Writes the record of a call that is over, with what was captured when it began, and captures the rest into it. rule is
+ * NULL when there is nothing more to capture.
+ */
+static __noinline int write_record(struct task_struct *task, struct call *call, struct captures *begun,
+				   struct rule *rule, __s64 ret)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	if (!call || !control.recording)
+	if (!task || !call || !control.recording)
 		return 0;
+	bool is_one_moment = call->flags & (RECORD_NO_ENTER | RECORD_NEVER_RETURNS);
+	__u64 end_boot_ns = is_one_moment ? call->start_boot_ns : bpf_ktime_get_boot_ns();
 	__u32 slot = call->slot;
 	struct cursor *cursor = bpf_map_lookup_elem(&cursors, &slot);
 	void *ring = bpf_map_lookup_elem(&rings, &slot);
@@ -653,18 +788,20 @@ __noinline int write_record(struct call *call, __s64 ret, __u64 end_boot_ns, __u
 		cursor->refused++;
 		return 0;
 	}
-	__u32 at = cursor->used;
-	if (at > SEGMENT_DATA_BYTES - RECORD_MAX_BYTES)
+	__u64 at = cursor->used;
+	barrier_var(at);
+	if (at > SEGMENT_DATA_BYTES - RECORD_ROOM)
 		return 0;
 
-	__u32 args = call->arg_count;
+	__u64 args = call->arg_count;
+	barrier_var(args);
 	if (args > RECORD_ARGS)
 		args = RECORD_ARGS;
 	struct record *record = (void *)segment->data + at;
-	record->flags = flags;
+	record->flags = call->flags;
 	record->abi = call->abi;
 	record->args = args;
-	record->captures = call->captures;
+	record->subcall = call->rule_number == call->number ? 0 : call->rule_number - SUBCALL_RULES;
 	record->start_boot_ns = call->start_boot_ns;
 	record->duration_ns = end_boot_ns - call->start_boot_ns;
 	record->ret = ret;
@@ -675,14 +812,20 @@ __noinline int write_record(struct call *call, __s64 ret, __u64 end_boot_ns, __u
 	__u64 *values = (void *)(record + 1);
 	for (int i = 0; i < RECORD_ARGS; i++)
 		values[i] = call->args[i];
+
+	struct captures *captures = (void *)(values + args);
 	__u32 captured = call->captured;
-	if (captured > CAPTURES_BYTES)
-		captured = CAPTURES_BYTES;
-	if (captured && bpf_probe_read_kernel((void *)(values + args), captured, call->bytes)) {
-		record->captures = 0;
-		captured = 0;
+	if (captured && begun) {
+		__builtin_memcpy(captures->bytes, begun->bytes, FIRST_CAPTURED_BYTES);
+		if (captured > CAPTURES_BYTES)
+			captured = CAPTURES_BYTES;
+		if (captured > FIRST_CAPTURED_BYTES && bpf_probe_read_kernel(captures->bytes, captured, begun->bytes))
+			call->captures = call->captured = 0;
 	}
-	__u32 bytes = sizeof(*record) + args * sizeof(*values) + captured;
+	if (rule)
+		capture_at_exit(call, captures, rule, ret);
+	record->captures = call->captures;
+	__u32 bytes = sizeof(*record) + args * sizeof(*values) + at_most(call->captured, CAPTURES_BYTES);
 	record->bytes = bytes;
 	/* The record is whole before it counts. */
 	barrier();
@@ -701,27 +844,77 @@ static __always_inline void refuse(__u32 slot)
 
 /* ---- hooks ------------------------------------------------------------------------------------------------------- */
 
-static __always_inline void begin_call(struct call *call, __u32 slot, __u8 abi, __u32 number, struct rule *rule,
-				       struct pt_regs *regs)
+/*
+ * Finds the call behind the call: i386 has calls for all of the sockets' operations, and before those had one for all,
+ * which most programs still use. Its arguments lie in memory.
+ */
+static __always_inline struct rule *rule_of_subcall(struct call *call, struct rule *rule)
 {
-	call->arg_count = rule && (rule->flags & RULE_KNOWN) ? rule->args : RECORD_ARGS;
-	call->at_exit = false;
+	__u32 subcall = call->args[0];
+	__u32 args[RECORD_ARGS] = {};
+	if (subcall < 1 || subcall > SUBCALLS)
+		return rule;
+	struct rule *own = rule_of(ABI_I386, SUBCALL_RULES + subcall);
+	if (!own || own->args > RECORD_ARGS)
+		return rule;
+	if (bpf_probe_read_user(args, own->args * sizeof(*args), (void *)call->args[1]))
+		return rule;
+	call->rule_number = SUBCALL_RULES + subcall;
+	for (int i = 0; i < RECORD_ARGS; i++)
+		call->args[i] = args[i];
+	return own;
+}
+
+/* Whether what a multiplexer was found to be asked for is selected; the bit in front is for what could not be found. */
+static __always_inline bool is_subcall_selected(struct call *call)
+{
+	__u32 number = call->rule_number == call->number ? SUBCALL_RULES : call->rule_number;
+	return is_selected(selection.enter, ABI_I386, number);
+}
+
+static __always_inline bool is_multiplexer(__u8 abi, __u32 number)
+{
+	return abi == ABI_I386 && number == I386_SOCKETCALL;
+}
+
+/* Notes what is known of a call when it begins. False if it is not selected after all. */
+static __always_inline bool begin_call(struct task_struct *task, struct call *call, __u32 slot, __u8 abi, __u32 number,
+				       struct rule **rule, struct pt_regs *regs)
+{
 	call->slot = slot;
-	call->abi = abi;
 	call->number = number;
-	call->tid = bpf_get_current_pid_tgid();
-	call->retry = 0;
-	call->captures = 0;
-	call->room = 0;
+	call->rule_number = number;
+	call->tid = task->pid;
 	call->captured = 0;
+	call->flags = 0;
+	call->abi = abi;
+	call->captures = 0;
+	call->retry = 0;
+	call->is_over = false;
 	read_args(call->args, regs, abi);
+	if (is_multiplexer(abi, number)) {
+		*rule = rule_of_subcall(call, *rule);
+		if (filter_on && !is_subcall_selected(call))
+			return false;
+	}
+	bool is_known = *rule && ((*rule)->flags & RULE_KNOWN);
+	call->arg_count = is_known ? (*rule)->args : RECORD_ARGS;
+	call->at_exit = *rule && ((*rule)->flags & RULE_CAPTURES_AT_EXIT);
+	return true;
+}
+
+static __always_inline struct captures *captures_of(struct task_struct *task, struct rule *rule)
+{
+	if (!rule || !(rule->flags & RULE_CAPTURES_AT_ENTER))
+		return NULL;
+	return bpf_task_storage_get(&captured, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
 /* A call that was denied by seccomp, or that began before the recording: its enter was not seen. */
-static __noinline int record_without_enter(struct membership *membership, struct pt_regs *regs, __u32 number, long ret)
+static __noinline int record_without_enter(struct task_state *state, struct pt_regs *regs, __u32 number, long ret)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	if (!membership || !regs)
+	if (!state || !regs)
 		return 0;
 	/* What is left of an rt_sigreturn, which was recorded when it began. */
 	if (number == (__u32)-1)
@@ -729,25 +922,22 @@ static __noinline int record_without_enter(struct membership *membership, struct
 	__u8 abi = abi_of(task, &number);
 	if (filter_on && !is_selected(selection.enter, abi, number))
 		return 0;
-	__u32 slot = slot_of(task, membership, abi, number);
+	__u32 slot = slot_of(task, &state->who, abi, number);
 	if (slot == NOT_RECORDED)
 		return 0;
 	struct rule *rule = rule_of(abi, number);
 	/* A fork's child was never inside; an exec of another kind, or of another ABI, returns under this number on x86. */
 	if (rule && (rule->flags & (RULE_FORKS | RULE_EXECS)) && ret == 0)
 		return 0;
-	struct call *call = bpf_task_storage_get(&calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!call) {
-		refuse(slot);
+	struct call *call = &state->call;
+	if (!begin_call(task, call, slot, abi, number, &rule, regs))
 		return 0;
-	}
-	begin_call(call, slot, abi, number, rule, regs);
+	call->flags = RECORD_NO_ENTER;
 	call->start_boot_ns = bpf_ktime_get_boot_ns();
-	if (rule && rule->captures) {
-		capture_at_enter(call, rule);
-		capture_at_exit(call, rule, ret);
-	}
-	write_record(call, ret, call->start_boot_ns, RECORD_NO_ENTER);
+	struct captures *captures = captures_of(task, rule);
+	if (captures)
+		capture_at_enter(call, captures, rule);
+	write_record(task, call, captures, rule, ret);
 	return 0;
 }
 
@@ -762,37 +952,34 @@ int BPF_PROG(record_exit, struct pt_regs *regs, long ret)
 	struct task_struct *task = bpf_get_current_task_btf();
 	if (filter_on && !is_selected(selection.exit, abi_of(task, &plain), plain))
 		return 0;
-	struct membership *membership =
-		bpf_task_storage_get(&memberships, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!membership)
+	struct task_state *state = bpf_task_storage_get(&tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!state)
 		return 0;
-	if (!membership->in_call) {
+	if (!state->in_call) {
 		/* The cheap way out for the tasks of everybody else. */
-		if (membership->generation == control.generation && membership->slot == NOT_RECORDED)
+		if (state->who.generation == control.generation && state->who.slot == NOT_RECORDED)
 			return 0;
-		return record_without_enter(membership, regs, number, ret);
+		return record_without_enter(state, regs, number, ret);
 	}
-	__u64 end_boot_ns = bpf_ktime_get_boot_ns();
-	membership->in_call = false;
-	struct call *call = bpf_task_storage_get(&calls, task, NULL, 0);
-	if (!call)
-		return 0;
-	if (call->at_exit || call->retry) {
-		struct rule *rule = rule_of(call->abi, call->number);
-		if (rule)
-			capture_at_exit(call, rule, ret);
-	}
-	write_record(call, ret, end_boot_ns, 0);
+	state->in_call = false;
+	struct call *call = &state->call;
+	struct captures *begun = NULL;
+	if (call->captured)
+		begun = bpf_task_storage_get(&captured, task, NULL, 0);
+	struct rule *rule = NULL;
+	if (call->at_exit || call->retry)
+		rule = rule_of(call->abi, call->rule_number);
+	write_record(task, call, begun, rule, ret);
 	return 0;
 }
 
 /* The new program replaces the memory that a failed capture would be tried on again. */
-static __always_inline void save_exec_path(struct call *call, struct linux_binprm *bprm)
+static __always_inline void save_exec_path(struct call *call, struct captures *to, struct rule *rule,
+					   struct linux_binprm *bprm)
 {
-	struct rule *rule = rule_of(call->abi, call->number);
-	if (!rule || !(call->retry & 1) || rule->capture[0].kind != CAPTURE_TEXT)
+	if (!(call->retry & 1) || rule->capture[0].kind != CAPTURE_TEXT)
 		return;
-	struct capture *capture = next_capture(call, rule->capture[0].arg);
+	struct capture *capture = begin_capture(call, to, rule->capture[0].arg);
 	if (!capture)
 		return;
 	/* Of an execveat the kernel keeps a name of its own making. */
@@ -804,7 +991,7 @@ static __always_inline void save_exec_path(struct call *call, struct linux_binpr
 		if (got > CAPTURE_BYTES)
 			capture->flags = CAPTURE_LENGTH_UNKNOWN;
 	}
-	keep_capture(call, capture);
+	keep_capture(call, capture, 0);
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -815,15 +1002,18 @@ int BPF_PROG(record_exec, struct task_struct *unused, int old_pid, struct linux_
 	if (!recorded)
 		return 0;
 	recorded->armed = 0;
-	struct membership *membership = bpf_task_storage_get(&memberships, task, NULL, 0);
-	struct call *call = bpf_task_storage_get(&calls, task, NULL, 0);
-	if (!membership || !call || !membership->in_call || !call->retry)
+	struct task_state *state = bpf_task_storage_get(&tasks, task, NULL, 0);
+	if (!state || !state->in_call || !state->call.retry)
 		return 0;
-	save_exec_path(call, bprm);
-	struct rule *rule = rule_of(call->abi, call->number);
-	for (__u32 i = 1; rule && i < RULE_CAPTURES; i++)
+	struct call *call = &state->call;
+	struct rule *rule = rule_of(call->abi, call->rule_number);
+	struct captures *to = captures_of(task, rule);
+	if (!rule || !to)
+		return 0;
+	save_exec_path(call, to, rule, bprm);
+	for (__u32 i = 1; i < RULE_CAPTURES; i++)
 		if (call->retry & (1 << i))
-			keep_fault(call, rule->capture[i].arg);
+			keep_fault(call, to, rule->capture[i].arg);
 	call->retry = 0;
 	return 0;
 }
@@ -832,13 +1022,14 @@ SEC("tp_btf/sched_process_exit")
 int BPF_PROG(record_death)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct membership *membership = bpf_task_storage_get(&memberships, task, NULL, 0);
-	if (!membership || !membership->in_call)
+	struct task_state *state = bpf_task_storage_get(&tasks, task, NULL, 0);
+	if (!state || !state->in_call)
 		return 0;
-	membership->in_call = false;
-	struct call *call = bpf_task_storage_get(&calls, task, NULL, 0);
-	if (call)
-		write_record(call, 0, bpf_ktime_get_boot_ns(), RECORD_KILLED);
+	state->in_call = false;
+	struct call *call = &state->call;
+	struct captures *begun = call->captured ? bpf_task_storage_get(&captured, task, NULL, 0) : NULL;
+	call->flags = RECORD_KILLED;
+	write_record(task, call, begun, NULL, 0);
 	return 0;
 }
 
@@ -856,28 +1047,32 @@ int BPF_PROG(record_enter, struct pt_regs *regs, long id)
 	__u8 abi = abi_of(task, &number);
 	if (filter_on && !is_selected(selection.enter, abi, number))
 		return 0;
-	struct membership *membership =
-		bpf_task_storage_get(&memberships, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!membership)
+	struct task_state *state = bpf_task_storage_get(&tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!state)
 		return 0;
-	__u32 slot = slot_of(task, membership, abi, number);
+	__u32 slot = slot_of(task, &state->who, abi, number);
 	if (slot == NOT_RECORDED)
 		return 0;
-	struct call *call = bpf_task_storage_get(&calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!call) {
-		refuse(slot);
-		return 0;
-	}
 	struct rule *rule = rule_of(abi, number);
-	begin_call(call, slot, abi, number, rule, regs);
-	if (rule && rule->captures)
-		capture_at_enter(call, rule);
+	struct call *call = &state->call;
+	if (!begin_call(task, call, slot, abi, number, &rule, regs))
+		return 0;
+	struct captures *captures = captures_of(task, rule);
+	if (captures) {
+		capture_at_enter(call, captures, rule);
+	} else if (rule && (rule->flags & RULE_CAPTURES_AT_ENTER)) {
+		refuse(slot);
+		/* Nothing is written of it when it returns. */
+		call->slot = NOT_RECORDED;
+	}
+	bool returns = !rule || !(rule->flags & RULE_NEVER_RETURNS);
+	state->in_call = returns;
 	/* Last, so that the duration is the call's and not the recorder's. */
 	call->start_boot_ns = bpf_ktime_get_boot_ns();
-	bool returns = !rule || !(rule->flags & RULE_NEVER_RETURNS);
-	membership->in_call = returns;
-	if (!returns)
-		write_record(call, 0, call->start_boot_ns, RECORD_NEVER_RETURNS);
+	if (!returns) {
+		call->flags = RECORD_NEVER_RETURNS;
+		write_record(task, call, captures, NULL, 0);
+	}
 	return 0;
 }
 

@@ -37,8 +37,7 @@ pub enum When {
 
 /// The shape of the memory behind an argument.
 ///
-/// Layouts of `iovec`, `msghdr` and pointer arrays depend on the ABI's word; a recorder that cannot read the narrow
-/// ones must leave them out for those ABIs.
+/// Layouts of `iovec`, `msghdr`, `mmsghdr` and pointer arrays depend on the ABI's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaptureKind {
     /// A NUL-terminated string.
@@ -59,6 +58,17 @@ pub enum CaptureKind {
     MsgHdr {
         /// Which way the data goes.
         direction: Direction,
+    },
+    /// An array of `struct mmsghdr`, as many as argument 2 says or, when received, as the call returned: the data of
+    /// message `i` as part `2 * i`, its address as the part behind it. Of a received message the header says how long it is.
+    MsgHdrs {
+        /// Which way the data goes.
+        direction: Direction,
+    },
+    /// A `struct msgbuf`: a `long` with the type of the message, then so many bytes.
+    MsgBuf {
+        /// How many bytes there are behind the type.
+        len: Len,
     },
     /// A NULL-terminated array of strings such as `argv`; they are copied with their NULs, one after another.
     StrVec,

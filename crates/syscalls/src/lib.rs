@@ -15,6 +15,7 @@ pub mod list;
 mod record;
 pub mod selection;
 pub mod signal;
+pub mod socketcall;
 pub mod suggest;
 pub mod table;
 pub mod tracefs;

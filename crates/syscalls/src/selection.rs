@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use crate::list::Item;
-use crate::{Abi, suggest, table};
+use crate::{Abi, socketcall, suggest, table};
 
 mod error;
 
@@ -22,8 +22,17 @@ pub struct Selected {
     pub abi: Abi,
     /// The number (for x32 without its bit 30).
     pub number: u32,
-    /// The name as selected, or that of the number (`syscall_539` if it has none).
+    /// The name as selected, or that of the number (`syscall_539` if it has none). An operation of `socketcall` has
+    /// the number of that call and a name of its own.
     pub name: String,
+}
+
+impl Selected {
+    /// Whether this is one operation of i386's `socketcall`: its number.
+    pub fn socket_operation(&self) -> Option<u32> {
+        let is_socketcall = self.abi == Abi::I386 && self.number == socketcall::NUMBER;
+        is_socketcall.then(|| socketcall::operation(&self.name))?
+    }
 }
 
 /// The ABIs that tasks on a kernel with this native ABI can use, the native one first.
@@ -59,7 +68,7 @@ pub fn select(
         selection.extend(
             calls
                 .into_iter()
-                .filter(|call| seen.insert((call.abi, call.number))),
+                .filter(|call| seen.insert((call.abi, call.number, call.socket_operation()))),
         );
     }
     Ok(selection)
@@ -77,23 +86,39 @@ fn select_item(
     if let Some(number) = parse_number(item, call)? {
         return Ok(vec![numbered(abi.unwrap_or(native), number)]);
     }
-    let mut number_in = |abi| match abi == native {
+    let number_in = |abi| match abi == native {
         true => resolve(call),
         false => table::number(abi, call),
     };
-    let named = |abi, number| Selected {
+    let first = abi.unwrap_or(native);
+    let mut calls = named(first, call, number_in);
+    if calls.is_empty() {
+        return Err(unknown(item, call, first, native));
+    }
+    if abi.is_none() {
+        for other in abis_of_kernel(native).iter().filter(|abi| **abi != native) {
+            calls.extend(named(*other, call, |abi| table::number(abi, call)));
+        }
+    }
+    Ok(calls)
+}
+
+/// What a name stands for in an ABI: a call, an operation of `socketcall`, or both.
+fn named(abi: Abi, call: &str, number_in: impl FnOnce(Abi) -> Option<u32>) -> Vec<Selected> {
+    let operation = || {
+        let is_operation = abi == Abi::I386 && socketcall::operation(call).is_some();
+        is_operation.then_some(socketcall::NUMBER)
+    };
+    let selected = |number| Selected {
         abi,
         number,
         name: call.to_owned(),
     };
-    let first = abi.unwrap_or(native);
-    let number = number_in(first).ok_or_else(|| unknown(item, call, first, native))?;
-    let mut calls = vec![named(first, number)];
-    if abi.is_none() {
-        let others = abis_of_kernel(native).iter().filter(|abi| **abi != native);
-        calls.extend(others.filter_map(|abi| Some(named(*abi, table::number(*abi, call)?))));
-    }
-    Ok(calls)
+    [number_in(abi), operation()]
+        .into_iter()
+        .flatten()
+        .map(selected)
+        .collect()
 }
 
 /// The ABI before an item's colon, if this kernel has it.
@@ -140,7 +165,9 @@ fn numbered(abi: Abi, number: u32) -> Selected {
 
 /// The error for a name that `abi` does not have.
 fn unknown(item: &Item, call: &str, abi: Abi, native: Abi) -> SelectError {
-    let has_it = |other: &Abi| *other != abi && table::number(*other, call).is_some();
+    let has_it = |other: &Abi| {
+        *other != abi && !named(*other, call, |abi| table::number(abi, call)).is_empty()
+    };
     let elsewhere: Vec<Abi> = Abi::ALL.into_iter().filter(has_it).collect();
     SelectError::UnknownCall {
         item: item.clone(),

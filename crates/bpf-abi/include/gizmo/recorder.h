@@ -39,6 +39,15 @@ enum abi {
  */
 #define NUMBERS_PER_ABI 576
 
+/*
+ * i386's socketcall is recorded as what it is asked to do (SYS_SOCKET to SYS_SENDMMSG of include/uapi/linux/net.h). The
+ * operations have bits and rules behind the real numbers; number 0 is for operations that do not exist
+ * and arguments that cannot be read.
+ */
+#define I386_SOCKETCALL 102
+#define SUBCALLS 20
+#define SUBCALL_RULES 552
+
 enum record_flags {
 	RECORD_NO_ENTER = 1,      /* seen only when it returned: no duration, memory as it was then */
 	RECORD_NEVER_RETURNS = 2, /* written when the call began */
@@ -55,7 +64,7 @@ struct record {
 	__u8 abi;
 	__u8 args;
 	__u8 captures;
-	__u16 reserved;
+	__u16 subcall; /* what a multiplexing call was asked to do; args are those of that operation */
 	__u64 start_boot_ns; /* clock that goes on during suspend; with RECORD_NO_ENTER the time of the return */
 	__u64 duration_ns;
 	__s64 ret;
@@ -76,7 +85,7 @@ enum capture_flags {
 /* What a pointer pointed to; followed by the bytes, padded to a multiple of 8. */
 struct capture {
 	__u8 arg;
-	__u8 part; /* 0 the data itself, 1 the name in a msghdr */
+	__u8 part; /* 0 the data itself, 1 the name in a msghdr; 2 and 3 those of the second message and so on */
 	__u8 flags;
 	__u8 reserved;
 	__u16 bytes;  /* captured */
@@ -93,14 +102,15 @@ struct capture {
 enum capture_kind {
 	CAPTURE_NONE,
 	CAPTURE_TEXT,           /* up to a NUL */
-	CAPTURE_LENGTH_IN_ARG,  /* as many bytes as argument from says */
-	CAPTURE_LENGTH_IS_RET,  /* as many bytes as the call returned */
+	CAPTURE_LENGTH_IN_ARG,  /* as many bytes as argument from says, and size more */
+	CAPTURE_LENGTH_IS_RET,  /* as many bytes as the call returned, and size more */
 	CAPTURE_LENGTH_MIN_ARG_RET, /* the smaller of both */
 	CAPTURE_FIXED,          /* size bytes */
 	CAPTURE_LENGTH_POINTED, /* as many bytes as the u32 says that argument from points to */
 	CAPTURE_IOVEC,          /* an iovec whose count is argument from */
 	CAPTURE_MSGHDR,
 	CAPTURE_TEXTS,          /* pointers to texts, up to a NULL */
+	CAPTURE_MMSGHDR,        /* msghdrs with lengths, as many as argument 2 says or the call returned */
 };
 
 struct capture_rule {
@@ -118,6 +128,8 @@ enum rule_flags {
 	RULE_NEVER_RETURNS = 2,
 	RULE_FORKS = 4,         /* the child, too, leaves by the exit hook: with result 0 and without an enter */
 	RULE_EXECS = 8,
+	RULE_CAPTURES_AT_ENTER = 16, /* something is to be read when it begins, */
+	RULE_CAPTURES_AT_EXIT = 32,  /* or when it returns */
 };
 
 /* How to record a system call. */

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::normal::Content;
+use crate::normal::{Content, Message};
 use crate::text::{bare, quoted, split};
 
 type Piece = (Vec<u8>, bool);
@@ -16,19 +16,53 @@ pub fn of_strace(arg: &str) -> Option<Content> {
         return Some(Content::Address(strace_address(arg)?));
     }
     if arg.starts_with("{msg_name=") {
-        let fields = split(arg.strip_prefix('{')?.strip_suffix('}')?, ", ");
-        let field = |name: &str| fields.iter().find_map(|field| field.strip_prefix(name));
-        let address = field("msg_name=").and_then(strace_address);
-        return Some(Content::Message(
-            address,
-            field("msg_iov=").and_then(strace_vector),
-        ));
+        return Some(Content::Message(strace_message(arg)?));
+    }
+    if let Some(inside) = arg.strip_prefix('[')
+        && inside.starts_with("{msg_hdr=")
+    {
+        return messages(inside.strip_suffix(']')?, |message| {
+            let fields = split(message.strip_prefix('{')?.strip_suffix('}')?, ", ");
+            strace_message(fields.first()?.strip_prefix("msg_hdr=")?)
+        });
+    }
+    if let Some(text) = text_of_message(arg) {
+        return Some(text);
     }
     if arg.starts_with("[{iov_base=") {
         let (bytes, cut) = strace_vector(arg)?;
         return Some(Content::Bytes(bytes, cut));
     }
     strace_strings(arg)
+}
+
+/// Both show a message of System V alike: its type and its text.
+fn text_of_message(arg: &str) -> Option<Content> {
+    let (_, text) = arg.strip_prefix("{mtype=")?.split_once(", mtext=")?;
+    let (bytes, "}") = quoted(text)? else {
+        return None;
+    };
+    Some(Content::Bytes(bytes.0, bytes.1))
+}
+
+fn strace_message(text: &str) -> Option<Message> {
+    let fields = split(text.strip_prefix('{')?.strip_suffix('}')?, ", ");
+    let field = |name: &str| fields.iter().find_map(|field| field.strip_prefix(name));
+    Some(Message {
+        address: field("msg_name=").and_then(strace_address),
+        data: field("msg_iov=").and_then(strace_vector),
+    })
+}
+
+fn messages(inside: &str, one: impl Fn(&str) -> Option<Message>) -> Option<Content> {
+    let mut messages = Vec::new();
+    for part in split(inside, ", ") {
+        if part == "..." {
+            return Some(Content::Messages(messages, true));
+        }
+        messages.push(one(&part)?);
+    }
+    Some(Content::Messages(messages, false))
 }
 
 /// The texts of a vector, one after another, up to the first that is not whole.
@@ -98,8 +132,9 @@ fn strace_address(arg: &str) -> Option<String> {
     })
 }
 
-/// gizmo's text, if it shows bytes; a text that is not all there is none.
+/// gizmo's text, if it shows bytes; behind a text that is cut may stand why.
 pub fn of_gizmo(text: &str) -> Option<Content> {
+    let text = text.strip_suffix(" (unreadable)").unwrap_or(text);
     if let Some((bytes, "")) = quoted(text) {
         return Some(Content::Bytes(bytes.0, bytes.1));
     }
@@ -110,9 +145,17 @@ pub fn of_gizmo(text: &str) -> Option<Content> {
         .strip_prefix('{')
         .and_then(|text| text.strip_suffix('}'))
     {
-        return gizmo_message(inside);
+        if let Some(text) = text_of_message(text) {
+            return Some(text);
+        }
+        return Some(Content::Message(gizmo_message(inside)?));
     }
     let inside = text.strip_prefix('[')?.strip_suffix(']')?;
+    if inside.starts_with("{name=") || inside.starts_with("{data=") {
+        return messages(inside, |message| {
+            gizmo_message(message.strip_prefix('{')?.strip_suffix('}')?)
+        });
+    }
     if !(inside.is_empty() || inside.starts_with(['"', '.'])) {
         return None;
     }
@@ -126,19 +169,19 @@ pub fn of_gizmo(text: &str) -> Option<Content> {
     Some(Content::Strings(strings, false))
 }
 
-fn gizmo_message(inside: &str) -> Option<Content> {
-    let (mut address, mut data) = (None, None);
+fn gizmo_message(inside: &str) -> Option<Message> {
+    let mut message = Message::default();
     for part in split(inside, ", ") {
         if let Some(name) = part.strip_prefix("name=") {
-            address = Some(gizmo_address(name)?);
+            message.address = Some(gizmo_address(name)?);
         } else {
             let (bytes, "") = quoted(part.strip_prefix("data=")?)? else {
                 return None;
             };
-            data = Some(bytes);
+            message.data = Some(bytes);
         }
     }
-    Some(Content::Message(address, data))
+    Some(message)
 }
 
 fn gizmo_address(text: &str) -> Option<String> {
@@ -166,6 +209,7 @@ fn both_notations_of_an_address_become_one() {
     assert_eq!(of_strace(strace), of_gizmo("netlink:pid=7,groups=0x1"));
     assert_eq!(of_gizmo("{tv_sec=1, tv_nsec=2}"), None);
     assert_eq!(of_gizmo("[3, 4]"), None);
+    assert_eq!(of_gizmo(r#""a"... (unreadable)"#), of_gizmo(r#""a"..."#));
 }
 
 #[test]
@@ -175,4 +219,12 @@ fn both_notations_of_vectors_and_messages_become_one() {
     assert_eq!(of_strace(r#"["\x61", "\x62"]"#), of_gizmo(r#"["a", "b"]"#));
     let strace = format!(r#"{{msg_name=NULL, msg_namelen=0, msg_iov={strace}, msg_iovlen=2}}"#);
     assert_eq!(of_strace(&strace), of_gizmo(r#"{data="ab"}"#));
+    let several = format!("[{{msg_hdr={strace}, msg_len=2}}, {{msg_hdr={strace}, msg_len=2}}]");
+    let gizmo = of_gizmo(r#"[{data="ab"}, {data="ab"}]"#);
+    assert!(matches!(&gizmo, Some(Content::Messages(two, false)) if two.len() == 2));
+    assert_eq!(of_strace(&several), gizmo);
+    assert_eq!(
+        of_strace(r#"{mtype=7, mtext="\x61"}"#),
+        of_gizmo(r#"{mtype=7, mtext="a"}"#)
+    );
 }

@@ -135,8 +135,6 @@ fn names_agree(call: &Call, record: &Record, findings: &mut Findings) -> bool {
         NEW_CALLS
             .contains(&(number, gizmo))
             .then_some(Difference::NewCall)
-    } else if gizmo == "socketcall" && matches!(strace, "socket" | "connect") {
-        Some(Difference::Multiplexer)
     } else {
         None
     };

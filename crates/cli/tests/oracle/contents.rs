@@ -3,7 +3,7 @@
 use crate::args;
 use crate::compare::{Findings, Runs};
 use crate::differences;
-use crate::normal::Content;
+use crate::normal::{Content, Message};
 use crate::recording::{Arg, Record};
 use crate::strace::Call;
 
@@ -13,6 +13,8 @@ const CAPTURE_BYTES: usize = 256;
 const STRINGS: usize = 16;
 /// Pieces of a vector that gizmo keeps.
 const PIECES: usize = 8;
+/// Messages of a vector of messages that gizmo keeps.
+const MESSAGES: usize = 8;
 /// Of a longer string not even the length is known.
 const MEASURED_BYTES: usize = 17 * CAPTURE_BYTES;
 
@@ -76,20 +78,45 @@ fn content_agrees(
         (Content::Strings(theirs, is_more), Content::Strings(ours, cut)) => {
             strings_agree((theirs, *is_more), (ours, *cut))
         }
-        (Content::Message(their_name, theirs), Content::Message(our_name, ours)) => {
-            if their_name != our_name {
-                return Err("other addresses");
+        (Content::Message(theirs), Content::Message(ours)) => {
+            message_agrees(theirs, ours, |theirs, ours| {
+                bytes_agree((&theirs.0, theirs.1), (&ours.0, ours.1), false, arg)
+            })
+        }
+        (Content::Messages(theirs, false), Content::Messages(ours, cut)) => {
+            let is_longer = theirs.len() > MESSAGES;
+            if ours.len() != theirs.len().min(MESSAGES)
+                || *cut != is_longer
+                || arg.truncated != is_longer
+            {
+                return Err("another number of messages");
             }
-            match (theirs, ours) {
-                (Some(theirs), Some(ours)) => {
-                    bytes_agree((&theirs.0, theirs.1), (&ours.0, ours.1), false, arg)
-                }
-                (None, None) => Ok(()),
-                _ => Err("one has no data"),
-            }
+            let same = |theirs: &(Vec<u8>, bool), ours: &(Vec<u8>, bool)| match theirs == ours {
+                true => Ok(()),
+                false => Err("other bytes"),
+            };
+            theirs
+                .iter()
+                .zip(ours)
+                .try_for_each(|(theirs, ours)| message_agrees(theirs, ours, same))
         }
         (theirs, ours) if theirs == ours => Ok(()),
         _ => Err("other contents"),
+    }
+}
+
+fn message_agrees(
+    theirs: &Message,
+    ours: &Message,
+    data_agree: impl Fn(&(Vec<u8>, bool), &(Vec<u8>, bool)) -> Result<(), &'static str>,
+) -> Result<(), &'static str> {
+    if theirs.address != ours.address {
+        return Err("other addresses");
+    }
+    match (&theirs.data, &ours.data) {
+        (Some(theirs), Some(ours)) => data_agree(theirs, ours),
+        (None, None) => Ok(()),
+        _ => Err("one has no data"),
     }
 }
 
@@ -100,8 +127,13 @@ fn bytes_agree(
     is_short: bool,
     arg: &Arg,
 ) -> Result<(), &'static str> {
-    let is_longer = is_more || theirs.len() > CAPTURE_BYTES;
-    let whole = &theirs[..theirs.len().min(CAPTURE_BYTES)];
+    // The type of a System V message takes part of the room.
+    let kept = match (arg.name.as_str(), arg.truncated) {
+        ("msgp", true) => ours.len().max(CAPTURE_BYTES - 8),
+        _ => CAPTURE_BYTES,
+    };
+    let is_longer = is_more || theirs.len() > kept;
+    let whole = &theirs[..theirs.len().min(kept)];
     if is_short && cut {
         return match theirs.starts_with(ours) {
             true => Ok(()),

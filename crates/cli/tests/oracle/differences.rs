@@ -16,15 +16,8 @@ pub enum Difference {
     ExecOfThread,
     /// strace 6.1 does not know calls of later kernels and shows their numbers.
     NewCall,
-    /// strace shows what `socketcall` is asked to do as a call of that name. gizmo shows the call that was made; its
-    /// number is what a filter selects.
-    Multiplexer,
     /// What an option's argument points to depends on the option. strace knows the options, gizmo shows the argument.
     ByOption,
-    /// gizmo does not follow the arrays of 32-bit pointers, strace does.
-    NarrowArray,
-    /// Of a vector with a buffer that cannot be read, strace shows those before it, gizmo nothing.
-    PartOfVector,
     /// strace shows nothing of a structure that is too short for its decoder, gizmo shows the bytes.
     ShortStructure,
 }
@@ -59,8 +52,6 @@ pub const NEW_CALLS: &[(u32, &str)] = &[
 pub fn of_content(record: &Record, arg: &str, is_gizmos: bool) -> Option<Difference> {
     match (record.syscall.as_str(), arg, is_gizmos) {
         ("prctl", "arg2", false) => Some(Difference::ByOption),
-        ("execve", "argv", false) if record.abi == "i386" => Some(Difference::NarrowArray),
-        ("writev", "vec", false) => Some(Difference::PartOfVector),
         ("clone3", "uargs", true) => Some(Difference::ShortStructure),
         _ => None,
     }

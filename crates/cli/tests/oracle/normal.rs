@@ -33,6 +33,15 @@ pub enum Content {
     Strings(Vec<(Vec<u8>, bool)>, bool),
     /// A socket's address, in gizmo's words.
     Address(String),
-    /// A message: its address and its data.
-    Message(Option<String>, Option<(Vec<u8>, bool)>),
+    /// A message.
+    Message(Message),
+    /// Several messages, and whether there were more.
+    Messages(Vec<Message>, bool),
+}
+
+/// The address and the data of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Message {
+    pub address: Option<String>,
+    pub data: Option<(Vec<u8>, bool)>,
 }

@@ -190,6 +190,24 @@ fn filters_tell_abis_apart() {
     assert_eq!(assert_selects(&mixed, &threads, "i386:999", is_999), 1);
 }
 
+/// 32-bit programs have most of their socket calls through one number.
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn operations_of_socketcall_are_selected_by_name() {
+    let narrow = Fixture::compile("i386", Link::Narrow);
+    let threads = run::under_strace(&narrow);
+    for (filter, name) in [("connect", "connect"), ("i386:socket", "socket")] {
+        let count = assert_selects(&narrow, &threads, filter, is_one_of(&[name]));
+        assert!(count > 0, "`{filter}`");
+    }
+    for filter in ["i386:socketcall", "i386:102"] {
+        let is_it = |call: &Call| call.number == Some(102);
+        let count = assert_selects(&narrow, &threads, filter, is_it);
+        assert!(count > 3, "`{filter}`");
+    }
+    assert_eq!(assert_selects(&narrow, &threads, "i386:send", |_| false), 0);
+}
+
 /// Subsets of different sizes, each with another seed, of all numbers, by number and by name.
 #[test]
 #[ignore = "root: loads eBPF programs"]

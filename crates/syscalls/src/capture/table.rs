@@ -4,7 +4,7 @@
 //! strings, which `rules` adds on its own. Positions are the same in every ABI, and names that only 32-bit tables
 //! have (`send`, `clock_nanosleep_time64`) stand next to their relatives.
 
-use super::CaptureKind::{Bytes, Iovec, MsgHdr, Str, StrVec};
+use super::CaptureKind::{Bytes, Iovec, MsgBuf, MsgHdr, MsgHdrs, Str, StrVec};
 use super::Len::{Arg, Fixed, MinArgReturn, PointedU32, Return};
 use super::{CaptureKind, CaptureRule, Direction, IovecLen, Len, When};
 
@@ -119,6 +119,27 @@ static LISTED: &[(&[&str], &[CaptureRule])] = &[
             },
         )],
     ),
+    (
+        &["sendmmsg"],
+        &[enter(
+            1,
+            MsgHdrs {
+                direction: Direction::Send,
+            },
+        )],
+    ),
+    (
+        &["recvmmsg", "recvmmsg_time64"],
+        &[
+            exit(
+                1,
+                MsgHdrs {
+                    direction: Direction::Receive,
+                },
+            ),
+            input(4, Fixed(TIMESPEC_BYTES)),
+        ],
+    ),
     (&["setsockopt"], &[input(3, Arg(4))]),
     (&["getsockopt"], &[output(3, PointedU32(4))]),
     (&["socketpair"], &[output(3, Fixed(FD_PAIR_BYTES))]),
@@ -180,6 +201,8 @@ static LISTED: &[(&[&str], &[CaptureRule])] = &[
         &[input(3, Fixed(TIMESPEC_BYTES))],
     ),
     // Message queues, keys, the machine.
+    (&["msgsnd"], &[enter(1, MsgBuf { len: Arg(2) })]),
+    (&["msgrcv"], &[exit(1, MsgBuf { len: Return })]),
     (
         &["mq_timedsend", "mq_timedsend_time64"],
         &[input(1, Arg(2)), input(4, Fixed(TIMESPEC_BYTES))],
@@ -233,9 +256,11 @@ mod tests {
         for (names, rules) in LISTED {
             for rule in *rules {
                 let late = match rule.kind {
-                    Bytes { len } => matches!(len, Return | MinArgReturn(_) | PointedU32(_)),
+                    Bytes { len } | MsgBuf { len } => {
+                        matches!(len, Return | MinArgReturn(_) | PointedU32(_))
+                    }
                     Iovec { len, .. } => len == IovecLen::Return,
-                    MsgHdr { direction } => direction == Direction::Receive,
+                    MsgHdr { direction } | MsgHdrs { direction } => direction == Direction::Receive,
                     Str | StrVec => false,
                 };
                 assert!(!late || rule.when == When::Exit, "{names:?}");

@@ -6,7 +6,7 @@ use super::structs::structure;
 use super::text::quote;
 use super::{Call, Capture, Outcome};
 use crate::capture::{CaptureKind, CaptureRule, Direction, IovecLen, Len};
-use crate::{Declaration, Parameter};
+use crate::{Abi, Declaration, Parameter};
 
 /// Stands behind or in place of what could not be read, always outside quotes.
 pub(super) const UNREADABLE: &str = "(unreadable)";
@@ -53,11 +53,12 @@ impl<'a> Place<'a> {
         {
             return Content::default();
         }
-        let data = self.capture(0);
-        if let Some(CaptureKind::MsgHdr { .. }) = self.kind() {
-            return self.message(data, self.capture(1));
+        match self.kind() {
+            Some(CaptureKind::MsgHdr { .. }) => return self.message(0),
+            Some(CaptureKind::MsgHdrs { direction }) => return self.messages(direction),
+            _ => {}
         }
-        match data {
+        match self.capture(0) {
             None if self.is_empty_buffer() => Content {
                 text: Some("\"\"".to_owned()),
                 len: Some(0),
@@ -80,6 +81,7 @@ impl<'a> Place<'a> {
         let mut content = match kind {
             CaptureKind::Str => string(capture),
             CaptureKind::StrVec => string_vector(capture),
+            CaptureKind::MsgBuf { .. } => self.message_buffer(capture),
             _ => self.bytes(capture),
         };
         if capture.fault {
@@ -109,7 +111,71 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn message(self, data: Option<&Capture<'a>>, name: Option<&Capture<'a>>) -> Content {
+    /// A message of System V: its type, then its text, of which the length is told.
+    fn message_buffer(self, capture: &Capture<'a>) -> Content {
+        let word = long_bytes(self.call.abi);
+        let Some((kind, text)) = capture.bytes.split_at_checked(word) else {
+            return Content {
+                fault: true,
+                ..Content::default()
+            };
+        };
+        let kind = match kind.try_into() {
+            Ok(wide) => i64::from_ne_bytes(wide),
+            Err(_) => kind.try_into().map_or(0, i32::from_ne_bytes).into(),
+        };
+        let len = capture.true_len.map(|len| len.saturating_sub(word as u64));
+        let cut = capture.fault || len.is_some_and(|len| len > text.len() as u64);
+        Content {
+            text: Some(format!("{{mtype={kind}, mtext={}}}", quoted(text, cut))),
+            len,
+            truncated: cut,
+            fault: false,
+        }
+    }
+
+    /// Several messages, and a mark if there are more than were copied.
+    fn messages(self, direction: Direction) -> Content {
+        let count = match (direction, self.call.outcome) {
+            (Direction::Send, _) => self.known(2).map(|count| count & u64::from(u32::MAX)),
+            (Direction::Receive, Outcome::Returned(count)) => u64::try_from(count).ok(),
+            (Direction::Receive, _) => None,
+        };
+        let is_there = |message: u8| {
+            [0, 1]
+                .iter()
+                .any(|part| self.capture(2 * message + part).is_some())
+        };
+        let messages: Vec<Content> = (0..=u8::MAX / 2)
+            .take_while(|message| is_there(*message))
+            .map(|message| self.message(2 * message))
+            .collect();
+        if messages.iter().all(|message| message.text.is_none()) {
+            return Content {
+                text: (count == Some(0)).then(|| "[]".to_owned()),
+                fault: messages.iter().any(|message| message.fault),
+                ..Content::default()
+            };
+        }
+        let is_more = count.is_some_and(|count| count > messages.len() as u64);
+        let texts = messages
+            .iter()
+            .map(|message| message.text.as_deref().unwrap_or(UNREADABLE));
+        let mut texts: Vec<&str> = texts.collect();
+        if is_more {
+            texts.push("...");
+        }
+        Content {
+            text: Some(format!("[{}]", texts.join(", "))),
+            len: None,
+            truncated: is_more || messages.iter().any(|message| message.truncated),
+            fault: messages.iter().any(|message| message.fault),
+        }
+    }
+
+    /// The message whose data are this part; its address is the next.
+    fn message(self, part: u8) -> Content {
+        let (data, name) = (self.capture(part), self.capture(part + 1));
         let is_lost = |capture: Option<&Capture<'_>>| {
             capture.is_none_or(|capture| capture.fault && capture.bytes.is_empty())
         };
@@ -273,6 +339,14 @@ fn string_vector(capture: &Capture<'_>) -> Content {
         len: capture.true_len,
         truncated: is_more_missing || is_last_cut,
         fault: false,
+    }
+}
+
+/// Bytes of a `long` in structures that are not converted for 32-bit tasks: x32 has the native one.
+fn long_bytes(abi: Abi) -> usize {
+    match abi {
+        Abi::X32 => 8,
+        abi => abi.word_bytes(),
     }
 }
 

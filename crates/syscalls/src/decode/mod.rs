@@ -29,7 +29,7 @@ use number::{Number, address, number};
 pub struct Capture<'a> {
     /// The argument's position, 0 to 5.
     pub arg: u8,
-    /// 0 = the data, 1 = the address at `msg_name` of a `msghdr`.
+    /// 0 = the data, 1 = the address at `msg_name` of a `msghdr`; 2 and 3 those of the next message of several, and so on.
     pub part: u8,
     /// What was copied, at most the recorder's limit. Strings may or may not include their NUL; a string that was cut
     /// must not.

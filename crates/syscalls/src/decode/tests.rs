@@ -255,6 +255,59 @@ fn messages_show_name_and_data() {
 }
 
 #[test]
+fn several_messages_are_a_list() {
+    let part = |part: u8, bytes: &'static [u8]| Capture {
+        part,
+        ..capture(1, bytes, bytes.len() as u64)
+    };
+    let args = [3, 0x1000, 3, 0, 0, 0];
+    let two = [
+        part(0, b"one"),
+        part(3, b"\x01\0/run/log\0"),
+        part(2, b"two"),
+    ];
+    let found = decoded("sendmmsg", args, 1, &two);
+    assert_eq!(
+        found.args[1].text.as_deref(),
+        Some(r#"[{data="one"}, {name=unix:/run/log, data="two"}, ...]"#)
+    );
+    assert!(found.args[1].truncated);
+    let received = decoded("recvmmsg", args, 2, &two);
+    assert_eq!(
+        received.args[1].text.as_deref(),
+        Some(r#"[{data="one"}, {name=unix:/run/log, data="two"}]"#)
+    );
+    assert_eq!(received.args[1].len, None);
+    let none = line("sendmmsg", [3, 0x1000, 0, 0, 0, 0], 0, &[]);
+    assert_eq!(none, "fd=3, mmsg=[], vlen=0, flags=0");
+    let lost = line("sendmmsg", args, -14, &[unreadable(1)]);
+    assert_eq!(lost, "fd=3, mmsg=0x1000 (unreadable), vlen=3, flags=0");
+    let failed = line("recvmmsg", args, -11, &[]);
+    assert_eq!(failed, "fd=3, mmsg=0x1000, vlen=3, flags=0, timeout=NULL");
+}
+
+#[test]
+fn a_message_of_system_v_is_its_type_and_its_text() {
+    let args = [1, 0x1000, 300, 0, 0, 0];
+    let found = decoded(
+        "msgsnd",
+        args,
+        0,
+        &[capture(1, b"\x07\0\0\0\0\0\0\0hi", 308)],
+    );
+    assert_eq!(
+        found.args[1].text.as_deref(),
+        Some(r#"{mtype=7, mtext="hi"...}"#)
+    );
+    assert_eq!(
+        (found.args[1].len, found.args[1].truncated),
+        (Some(300), true)
+    );
+    let found = decoded("msgsnd", args, -14, &[capture(1, b"abc", 308)]);
+    assert!(found.args[1].fault && found.args[1].text.is_none());
+}
+
+#[test]
 fn vectors_are_joined_and_argument_lists_are_lists() {
     let vec = capture(1, b"one two", 7);
     assert_eq!(

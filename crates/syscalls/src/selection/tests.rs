@@ -55,6 +55,37 @@ fn a_name_with_an_abi_selects_in_that_one() {
 }
 
 #[test]
+fn a_name_selects_the_operation_of_socketcall_too() {
+    let found = run("connect", Abi::X86_64).unwrap();
+    let shown: Vec<_> = found
+        .iter()
+        .map(|call| (call.abi, call.number, call.socket_operation()))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (Abi::X86_64, 42, None),
+            (Abi::I386, 362, None),
+            (Abi::I386, 102, Some(3)),
+            (Abi::X32, 42, None)
+        ]
+    );
+    // i386 has no calls of these names.
+    assert_eq!(
+        pairs("accept", Abi::X86_64)[1..],
+        [(Abi::I386, 102), (Abi::X32, 43)]
+    );
+    assert_eq!(pairs("i386:send", Abi::X86_64), [(Abi::I386, 102)]);
+    assert_eq!(
+        pairs("i386:connect,i386:bind,i386:connect", Abi::X86_64).len(),
+        4
+    );
+    let all = run("i386:socketcall", Abi::X86_64).unwrap();
+    assert_eq!((all.len(), all[0].socket_operation()), (1, None));
+    assert!(message("send", Abi::X86_64).contains("i386:send"));
+}
+
+#[test]
 fn numbers_are_native_unless_an_abi_is_given() {
     let selection = run("257,0x539,i386:1,4294967295", Abi::X86_64).unwrap();
     let shown: Vec<(Abi, u32, &str)> = selection
@@ -183,10 +214,14 @@ fn call_name() -> impl Strategy<Value = &'static str> {
 proptest! {
     #[test]
     fn selecting_is_the_union_of_selecting_each(names in prop::collection::vec(call_name(), 0..20)) {
-        let selection = pairs(&join_items(&names), Abi::X86_64);
-        let set: HashSet<(Abi, u32)> = selection.iter().copied().collect();
+        let calls = |list: &str| -> Vec<_> {
+            let selection = run(list, Abi::X86_64).unwrap();
+            selection.iter().map(|call| (call.abi, call.number, call.socket_operation())).collect()
+        };
+        let selection = calls(&join_items(&names));
+        let set: HashSet<_> = selection.iter().copied().collect();
         prop_assert_eq!(set.len(), selection.len());
-        let union: HashSet<_> = names.iter().flat_map(|name| pairs(name, Abi::X86_64)).collect();
+        let union: HashSet<_> = names.iter().flat_map(|name| calls(name)).collect();
         prop_assert_eq!(set, union);
     }
 

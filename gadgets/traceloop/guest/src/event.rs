@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use gizmo_bpf_abi::recorder as abi;
 use gizmo_guest::{DataSource, DataSourceKind, Error, Field, Text};
-use gizmo_syscalls::capture::CaptureRule;
+use gizmo_syscalls::capture::{self, CaptureRule};
 use gizmo_syscalls::decode::{Call, Capture, Outcome, args_json, decode};
-use gizmo_syscalls::{Abi, Declaration, table};
+use gizmo_syscalls::{Abi, Declaration, socketcall, table};
 
 use crate::rules;
 use crate::segment::Record;
@@ -35,7 +35,7 @@ pub struct Events {
     error: Field<Text>,
     duration: Field<u64>,
     args: Field<Text>,
-    known: BTreeMap<(Abi, u32), Known>,
+    known: BTreeMap<(Abi, u32, u16), Known>,
     json: String,
 }
 
@@ -80,8 +80,8 @@ impl Events {
         let call_abi = Abi::from_number(record.abi).unwrap_or(native);
         let known = self
             .known
-            .entry((call_abi, record.number))
-            .or_insert_with(|| look_up(native, call_abi, record.number));
+            .entry((call_abi, record.number, record.subcall))
+            .or_insert_with(|| look_up(native, call_abi, record));
         let captures: Vec<Capture<'_>> = record.captures().collect();
         let decoded = decode(
             &Call {
@@ -128,12 +128,21 @@ fn outcome(record: &Record<'_>) -> Outcome {
     }
 }
 
-fn look_up(native: Abi, call_abi: Abi, number: u32) -> Known {
-    let name = table::display_name(call_abi, number);
-    let declaration = rules::declaration(native, call_abi, &name);
+fn look_up(native: Abi, call_abi: Abi, record: &Record<'_>) -> Known {
+    let (name, declaration) = match socketcall::name(record.subcall.into()) {
+        Some(operation) => (
+            operation.into(),
+            socketcall::declaration(operation).cloned(),
+        ),
+        None => {
+            let name = table::display_name(call_abi, record.number);
+            let declaration = rules::declaration(native, call_abi, &name);
+            (name, declaration)
+        }
+    };
     let rules = declaration
         .as_ref()
-        .map(|declaration| rules::capture_rules(call_abi, declaration));
+        .map(|declaration| capture::rules(&declaration.name, &declaration.parameters));
     Known {
         name,
         declaration,

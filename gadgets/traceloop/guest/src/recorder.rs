@@ -6,8 +6,7 @@ use gizmo_guest::{
     set_inner_max_entries, warn,
 };
 use gizmo_syscalls::Abi;
-use gizmo_syscalls::capture;
-use gizmo_syscalls::table;
+use gizmo_syscalls::{capture, socketcall, table};
 
 use crate::event::Events;
 use crate::filter::Filter;
@@ -279,6 +278,14 @@ fn selection_bits(filter: &Filter) -> [u8; SELECTION_BYTES] {
     for call in &filter.selected {
         set_bit(enter, call.abi, call.number);
         set_bit(exit, call.abi, call.number);
+        if call.abi == Abi::I386 && call.number == socketcall::NUMBER {
+            // All of them, those that do not exist too, or one.
+            let all = 0..=abi::SUBCALLS;
+            let one = call.socket_operation();
+            for operation in one.map_or(all, |one| one..=one) {
+                set_bit(enter, call.abi, abi::SUBCALL_RULES + operation);
+            }
+        }
     }
     // An exec may return in another ABI than it was called in. Some kernels keep the number it was called with; x86 puts
     // that of the new ABI's execve in its place, for an execveat, too (arch/x86/kernel/process_64.c).
@@ -350,6 +357,23 @@ mod tests {
             set,
             [257, 295, enter + 257, enter + i386, exit + 257, exit + i386]
         );
+    }
+
+    #[test]
+    fn an_operation_of_socketcall_has_a_bit_of_its_own() {
+        let operations = |name: &str| {
+            let mut filter = filter(&[(Abi::I386, socketcall::NUMBER)]);
+            filter.selected[0].name = name.to_owned();
+            let bits = selection_bits(&filter);
+            let first = 2 * PER_ABI + abi::SUBCALL_RULES as usize;
+            assert!(is_set(&bits, 2 * PER_ABI + socketcall::NUMBER as usize));
+            (first..first + 21)
+                .filter(|at| is_set(&bits, *at))
+                .map(|at| at - first)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(operations("connect"), [3]);
+        assert_eq!(operations("socketcall"), (0..21).collect::<Vec<_>>());
     }
 
     #[test]

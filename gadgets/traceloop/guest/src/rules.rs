@@ -3,7 +3,7 @@
 use gizmo_bpf_abi::recorder as abi;
 use gizmo_guest::{Error, Map, UpdateMode, syscall_declaration};
 use gizmo_syscalls::capture::{self, CaptureKind, CaptureRule, Direction, IovecLen, Len, When};
-use gizmo_syscalls::{Abi, Declaration, Parameter, fallback, table};
+use gizmo_syscalls::{Abi, Declaration, Parameter, fallback, socketcall, table};
 
 use crate::filter::Filter;
 
@@ -44,15 +44,6 @@ pub fn declaration(native: Abi, call_abi: Abi, name: &str) -> Option<Declaration
     })
 }
 
-/// What to capture of a call. The programs read vectors of 64-bit pointers only.
-pub fn capture_rules(call_abi: Abi, declaration: &Declaration) -> Vec<CaptureRule> {
-    let mut rules = capture::rules(&declaration.name, &declaration.parameters);
-    if call_abi.word_bytes() < 8 {
-        rules.retain(|rule| matches!(rule.kind, CaptureKind::Str | CaptureKind::Bytes { .. }));
-    }
-    rules
-}
-
 /// Writes the rules of every selected call.
 pub fn fill(filter: &Filter) -> Result<(), Error> {
     let map = Map::get("rules")?;
@@ -64,12 +55,30 @@ pub fn fill(filter: &Filter) -> Result<(), Error> {
             let Some(declaration) = fallback::declaration(call_abi, name) else {
                 continue;
             };
-            let rule = encode(declaration, &capture_rules(call_abi, declaration));
-            let index = call_abi as u32 * abi::NUMBERS_PER_ABI + number;
-            map.update(&index, &rule, UpdateMode::Any)?;
+            map.update(
+                &index(call_abi, number),
+                &encode(call_abi, declaration),
+                UpdateMode::Any,
+            )?;
+        }
+    }
+    if filter.selects(Abi::I386, socketcall::NUMBER) {
+        for (operation, name) in (1..).zip(socketcall::OPERATIONS) {
+            let Some(declaration) = socketcall::declaration(name) else {
+                continue;
+            };
+            map.update(
+                &index(Abi::I386, abi::SUBCALL_RULES + operation),
+                &encode(Abi::I386, declaration),
+                UpdateMode::Any,
+            )?;
         }
     }
     Ok(())
+}
+
+fn index(call_abi: Abi, number: u32) -> u32 {
+    call_abi as u32 * abi::NUMBERS_PER_ABI + number
 }
 
 /// Calls that start programs are needed in any case: they end the wait for a container's first instruction.
@@ -78,31 +87,59 @@ fn is_needed(filter: &Filter, call_abi: Abi, number: u32, name: &str) -> bool {
 }
 
 /// The bytes of a `struct rule`.
-fn encode(declaration: &Declaration, captures: &[CaptureRule]) -> [u8; RULE_BYTES] {
+fn encode(call_abi: Abi, declaration: &Declaration) -> [u8; RULE_BYTES] {
+    let captures = capture::rules(&declaration.name, &declaration.parameters);
+    let captures = &captures[..captures.len().min(abi::RULE_CAPTURES as usize)];
     let behaviour = capture::behaviour(&declaration.name);
     let mut flags = abi::RULE_KNOWN;
     for (is_set, flag) in [
         (behaviour.never_returns, abi::RULE_NEVER_RETURNS),
         (behaviour.forks, abi::RULE_FORKS),
         (behaviour.execs, abi::RULE_EXECS),
+        (
+            captures.iter().any(is_begun_at_enter),
+            abi::RULE_CAPTURES_AT_ENTER,
+        ),
+        (
+            captures.iter().any(|rule| rule.when == When::Exit),
+            abi::RULE_CAPTURES_AT_EXIT,
+        ),
     ] {
         flags |= if is_set { flag } else { 0 };
     }
     let mut bytes = [0; RULE_BYTES];
     bytes[0] = declaration.parameters.len().min(abi::RECORD_ARGS as usize) as u8;
     bytes[1] = flags as u8;
-    let captures = &captures[..captures.len().min(abi::RULE_CAPTURES as usize)];
     bytes[2] = captures.len() as u8;
     for (place, rule) in bytes[8..]
         .chunks_exact_mut(size_of::<abi::capture_rule>())
         .zip(captures)
     {
-        encode_capture(rule, place);
+        encode_capture(call_abi, rule, place);
     }
     bytes
 }
 
-fn encode_capture(rule: &CaptureRule, place: &mut [u8]) {
+/// How much room the caller has for an address is read when the call begins.
+fn is_begun_at_enter(rule: &CaptureRule) -> bool {
+    let is_address = matches!(
+        rule.kind,
+        CaptureKind::Bytes {
+            len: Len::PointedU32(_)
+        }
+    );
+    rule.when == When::Enter || is_address
+}
+
+/// Bytes of the type in front of a System V message: a `long`, which x32 has like the native ABI.
+fn message_type_bytes(call_abi: Abi) -> u32 {
+    match call_abi {
+        Abi::I386 | Abi::Arm => 4,
+        _ => 8,
+    }
+}
+
+fn encode_capture(call_abi: Abi, rule: &CaptureRule, place: &mut [u8]) {
     let (kind, from, size) = match rule.kind {
         CaptureKind::Str => (abi::CAPTURE_TEXT, 0, 0),
         CaptureKind::Bytes { len: Len::Arg(arg) } => (abi::CAPTURE_LENGTH_IN_ARG, arg, 0),
@@ -123,6 +160,15 @@ fn encode_capture(rule: &CaptureRule, place: &mut [u8]) {
         CaptureKind::MsgHdr {
             direction: Direction::Send | Direction::Receive,
         } => (abi::CAPTURE_MSGHDR, 0, 0),
+        CaptureKind::MsgHdrs {
+            direction: Direction::Send | Direction::Receive,
+        } => (abi::CAPTURE_MMSGHDR, 0, 0),
+        CaptureKind::MsgBuf { len: Len::Arg(arg) } => (
+            abi::CAPTURE_LENGTH_IN_ARG,
+            arg,
+            message_type_bytes(call_abi),
+        ),
+        CaptureKind::MsgBuf { .. } => (abi::CAPTURE_LENGTH_IS_RET, 0, message_type_bytes(call_abi)),
         CaptureKind::StrVec => (abi::CAPTURE_TEXTS, 0, 0),
     };
     place[0] = rule.arg;
@@ -138,13 +184,14 @@ mod tests {
 
     fn rule_of(name: &str) -> [u8; RULE_BYTES] {
         let declaration = fallback::declaration(Abi::X86_64, name).unwrap();
-        encode(declaration, &capture_rules(Abi::X86_64, declaration))
+        encode(Abi::X86_64, declaration)
     }
 
     #[test]
     fn openat_has_four_arguments_and_a_path() {
         let rule = rule_of("openat");
-        assert_eq!(rule[..3], [4, abi::RULE_KNOWN as u8, 1]);
+        let flags = abi::RULE_KNOWN | abi::RULE_CAPTURES_AT_ENTER;
+        assert_eq!(rule[..3], [4, flags as u8, 1]);
         assert_eq!(rule[8..12], [1, abi::CAPTURE_TEXT as u8, 0, 0]);
     }
 
@@ -162,24 +209,30 @@ mod tests {
         );
         assert_eq!(
             u32::from(rule_of("clone3")[1]),
-            abi::RULE_KNOWN | abi::RULE_FORKS
+            abi::RULE_KNOWN | abi::RULE_FORKS | abi::RULE_CAPTURES_AT_ENTER
         );
         assert_eq!(
             u32::from(rule_of("execve")[1]),
-            abi::RULE_KNOWN | abi::RULE_EXECS
+            abi::RULE_KNOWN | abi::RULE_EXECS | abi::RULE_CAPTURES_AT_ENTER
         );
     }
 
     #[test]
-    fn vectors_of_narrow_pointers_are_left_out() {
-        let declaration = fallback::declaration(Abi::I386, "writev").unwrap();
-        assert!(capture_rules(Abi::I386, declaration).is_empty());
-        assert!(
-            !capture_rules(
-                Abi::X86_64,
-                fallback::declaration(Abi::X86_64, "writev").unwrap()
-            )
-            .is_empty()
+    fn a_message_has_its_type_in_front() {
+        let size_in = |call_abi| {
+            let declaration = fallback::declaration(call_abi, "msgsnd").unwrap();
+            u32::from_ne_bytes(encode(call_abi, declaration)[12..16].try_into().unwrap())
+        };
+        assert_eq!((size_in(Abi::X86_64), size_in(Abi::I386)), (8, 4));
+    }
+
+    #[test]
+    fn an_address_needs_both_ends_of_its_call() {
+        let both = abi::RULE_CAPTURES_AT_ENTER | abi::RULE_CAPTURES_AT_EXIT;
+        assert_eq!(u32::from(rule_of("accept4")[1]), abi::RULE_KNOWN | both);
+        assert_eq!(
+            u32::from(rule_of("read")[1]),
+            abi::RULE_KNOWN | abi::RULE_CAPTURES_AT_EXIT
         );
     }
 }

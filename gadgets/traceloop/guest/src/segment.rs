@@ -13,6 +13,8 @@ pub struct Record<'a> {
     pub duration_ns: u64,
     pub ret: i64,
     pub number: u32,
+    /// What a multiplexing call was asked to do, from 1 on; 0 for other calls.
+    pub subcall: u16,
     pub pid: u32,
     pub tid: u32,
     pub comm: &'a [u8],
@@ -50,6 +52,7 @@ impl<'a> Record<'a> {
             duration_ns: u64::from_ne_bytes(field(header, 16)),
             ret: i64::from_ne_bytes(field(header, 24)),
             number: u32::from_ne_bytes(field(header, 32)),
+            subcall: u16::from_ne_bytes(field(header, 6)),
             pid: u32::from_ne_bytes(field(header, 36)),
             tid: u32::from_ne_bytes(field(header, 40)),
             comm: &comm[..comm_end],
@@ -133,6 +136,7 @@ pub mod tests {
         assert_eq!(offset_of!(abi::record, abi), 3);
         assert_eq!(offset_of!(abi::record, args), 4);
         assert_eq!(offset_of!(abi::record, captures), 5);
+        assert_eq!(offset_of!(abi::record, subcall), 6);
         assert_eq!(offset_of!(abi::record, start_boot_ns), 8);
         assert_eq!(offset_of!(abi::record, duration_ns), 16);
         assert_eq!(offset_of!(abi::record, ret), 24);
