@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .default_enum_style(bindgen::EnumVariation::Consts)
         .prepend_enum_name(false)
         .allowlist_type(
-            "segment|record|capture|rule|capture_rule|selection|control|recorded|cursor",
+            "segment|record|capture|rule|capture_rule|selection|control|claims|recorded|slot|cursor",
         )
         .allowlist_type("abi|record_flags|capture_flags|capture_kind|rule_flags")
         .allowlist_var("SEGMENT_.*|CAPTURE.*|RECORD_.*|RULE_.*|SUBCALL.*|NUMBERS_PER_ABI|ABI_COUNT")

@@ -10,6 +10,7 @@
  */
 #include <gizmo/kernel.h>
 #include <gizmo/recorder.h>
+#include <gizmo/starts.h>
 
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
@@ -18,15 +19,15 @@
 #define BPF_MAP_TYPE_HASH 1
 #define BPF_MAP_TYPE_ARRAY 2
 #define BPF_MAP_TYPE_PERCPU_ARRAY 6
-#define BPF_MAP_TYPE_ARRAY_OF_MAPS 12
+#define BPF_MAP_TYPE_LRU_HASH 9
+#define BPF_MAP_TYPE_QUEUE 22
 #define BPF_MAP_TYPE_TASK_STORAGE 29
 #define BPF_F_NO_PREALLOC 1
+#define BPF_NOEXIST 1
 #define BPF_LOCAL_STORAGE_GET_F_CREATE 1
 
-/* Rings at most; the guest fills the slots ahead of need. */
-#define SLOTS 64
-/* Containers at most. */
-#define CONTAINERS 1024
+/* Containers at most; there are fewer rings. */
+#define CONTAINERS 4096
 /* Cgroups above a task that may be the recorded container's. */
 #define CGROUP_LEVELS 16
 /* A text that is longer than CAPTURE_BYTES is measured in so many steps of CAPTURE_BYTES. */
@@ -48,8 +49,10 @@ _Static_assert(sizeof(struct capture) == 16, "a capture's header has no padding"
 /* Set before load, so that what is not used is not in the program. */
 const volatile bool filter_on = false;
 const volatile __u32 segments_per_cpu = 1;
+const volatile __u32 cpus = 1;
 
 struct control control SEC(".data.control");
+struct claims claims SEC(".data.claims");
 struct selection selection SEC(".data.selection");
 
 /* Selected calls: ABI in the upper half, number in the lower. The bits of selection say the same for most of them. */
@@ -84,27 +87,42 @@ struct {
 	__type(value, struct recorded);
 } recorded_mntns SEC(".maps");
 
-struct ring {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* possible CPUs * segments_per_cpu, set before load */
-	/* Sizes, since clang leaves a type out that only an inner map refers to. */
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct segment));
-};
-
+/* The sizes of these four are set before load. */
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, SLOTS);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__array(values, struct ring);
+	__type(value, struct segment);
 } rings SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, SLOTS);
+	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct cursor);
 } cursors SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct slot);
+} slots SEC(".maps");
+
+/* Slots that new containers may take. The one that was freed first is taken first, so that a freed slot rests. */
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, 1);
+	__type(value, __u32);
+} free_slots SEC(".maps");
+
+/* Cgroups in which a container may begin, by their ids. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, NEW_CGROUPS);
+	__type(key, __u64);
+	__type(value, struct new_cgroup);
+} new_cgroups SEC(".maps");
 
 /* The host's container filter; here so that the manager of containers takes part. The recorder does not read it. */
 struct {
@@ -122,6 +140,7 @@ struct membership {
 	__u32 slot;
 	__u64 nsproxy;
 	__u64 cgroups;
+	__u32 epoch; /* of the slot */
 };
 
 /* The call a recorded task is in. */
@@ -129,6 +148,7 @@ struct call {
 	__u64 start_boot_ns;
 	__u64 args[RECORD_ARGS];
 	__u32 slot;
+	__u32 epoch;
 	__u32 number;
 	__u32 rule_number; /* where its rule is; another number only for what a multiplexer is asked to do */
 	__u32 tid; /* of the thread that makes the call: an execve can change it */
@@ -280,11 +300,32 @@ static struct recorded *find_recorded(struct task_struct *task)
 		if (recorded)
 			return recorded;
 	}
-	struct nsproxy *nsproxy = task->nsproxy;
-	if (!nsproxy)
-		return NULL;
-	__u64 mntns = nsproxy->mnt_ns->ns.inum;
+	__u64 mntns = mntns_of(task);
 	return bpf_map_lookup_elem(&recorded_mntns, &mntns);
+}
+
+/* Gives a slot to the container that begins with this task. */
+static struct recorded *claim_slot(struct task_struct *task, __u64 cgroup)
+{
+	__u32 index = 0;
+	/* One claim for each, whoever comes first. */
+	if (bpf_map_delete_elem(&new_cgroups, &cgroup))
+		return NULL;
+	if (bpf_map_pop_elem(&free_slots, &index)) {
+		__sync_fetch_and_add(&claims.refused, 1);
+		return NULL;
+	}
+	struct slot *slot = bpf_map_lookup_elem(&slots, &index);
+	if (!slot)
+		return NULL;
+	slot->cgroup_id = cgroup;
+	slot->mntns_id = mntns_of(task);
+	slot->claimed_boot_ns = bpf_ktime_get_boot_ns();
+	slot->claimed = 1;
+	struct recorded recorded = { .slot = index, .epoch = slot->epoch };
+	bpf_map_update_elem(&recorded_cgroups, &cgroup, &recorded, BPF_NOEXIST);
+	__sync_fetch_and_add(&claims.made, 1);
+	return bpf_map_lookup_elem(&recorded_cgroups, &cgroup);
 }
 
 __noinline int find_slot(struct membership *membership, bool execs)
@@ -294,6 +335,18 @@ __noinline int find_slot(struct membership *membership, bool execs)
 		return NOT_RECORDED;
 	__u32 generation = control.generation;
 	struct recorded *recorded = find_recorded(task);
+	if (!recorded && control.claiming) {
+		__u64 cgroup = bpf_get_current_cgroup_id();
+		struct new_cgroup *new = bpf_map_lookup_elem(&new_cgroups, &cgroup);
+		/* As long as the task is not in a mount namespace of its own its answer is a lasting no. */
+		if (new && begins_container(new, task)) {
+			if (!execs)
+				return NOT_RECORDED;
+			recorded = claim_slot(task, cgroup);
+		}
+	}
+	/* The slot comes with its epoch: a call that has begun is not written into a ring that has got another owner. */
+	membership->epoch = recorded ? recorded->epoch : 0;
 	if (recorded && recorded->armed)
 		/* The answer changes with the next execve, so it is not kept. */
 		return execs ? recorded->slot : NOT_RECORDED;
@@ -743,19 +796,19 @@ static __always_inline void capture_at_exit(struct call *call, struct captures *
 /* ---- the ring ---------------------------------------------------------------------------------------------------- */
 
 /* Where the next record of this CPU goes, with room for the largest. */
-static __always_inline struct segment *segment_with_room(struct cursor *cursor, void *ring)
+static __always_inline struct segment *segment_with_room(struct cursor *cursor, __u32 slot)
 {
-	__u32 base = bpf_get_smp_processor_id() * segments_per_cpu;
+	__u32 base = (slot * cpus + bpf_get_smp_processor_id()) * segments_per_cpu;
 	__u32 index = base + cursor->segment;
 	struct segment *segment;
 
 	if (cursor->used <= SEGMENT_DATA_BYTES - RECORD_ROOM)
-		return bpf_map_lookup_elem(ring, &index);
+		return bpf_map_lookup_elem(&rings, &index);
 	__u32 next = cursor->segment + 1;
 	if (next >= segments_per_cpu)
 		next = 0;
 	index = base + next;
-	segment = bpf_map_lookup_elem(ring, &index);
+	segment = bpf_map_lookup_elem(&rings, &index);
 	if (!segment)
 		return NULL;
 	/* A reader that copies this segment now sees another generation afterwards. */
@@ -779,11 +832,11 @@ static __noinline int write_record(struct task_struct *task, struct call *call, 
 	bool is_one_moment = call->flags & (RECORD_NO_ENTER | RECORD_NEVER_RETURNS);
 	__u64 end_boot_ns = is_one_moment ? call->start_boot_ns : bpf_ktime_get_boot_ns();
 	__u32 slot = call->slot;
+	struct slot *owner = bpf_map_lookup_elem(&slots, &slot);
 	struct cursor *cursor = bpf_map_lookup_elem(&cursors, &slot);
-	void *ring = bpf_map_lookup_elem(&rings, &slot);
-	if (!cursor)
+	if (!cursor || !owner || owner->epoch != call->epoch)
 		return 0;
-	struct segment *segment = ring ? segment_with_room(cursor, ring) : NULL;
+	struct segment *segment = segment_with_room(cursor, slot);
 	if (!segment) {
 		cursor->refused++;
 		return 0;
@@ -878,10 +931,12 @@ static __always_inline bool is_multiplexer(__u8 abi, __u32 number)
 }
 
 /* Notes what is known of a call when it begins. False if it is not selected after all. */
-static __always_inline bool begin_call(struct task_struct *task, struct call *call, __u32 slot, __u8 abi, __u32 number,
-				       struct rule **rule, struct pt_regs *regs)
+static __always_inline bool begin_call(struct task_struct *task, struct task_state *state, __u32 slot, __u8 abi,
+				       __u32 number, struct rule **rule, struct pt_regs *regs)
 {
+	struct call *call = &state->call;
 	call->slot = slot;
+	call->epoch = state->who.epoch;
 	call->number = number;
 	call->rule_number = number;
 	call->tid = task->pid;
@@ -926,11 +981,13 @@ static __noinline int record_without_enter(struct task_state *state, struct pt_r
 	if (slot == NOT_RECORDED)
 		return 0;
 	struct rule *rule = rule_of(abi, number);
+	if (rule && (rule->flags & RULE_UNSELECTED))
+		return 0;
 	/* A fork's child was never inside; an exec of another kind, or of another ABI, returns under this number on x86. */
 	if (rule && (rule->flags & (RULE_FORKS | RULE_EXECS)) && ret == 0)
 		return 0;
 	struct call *call = &state->call;
-	if (!begin_call(task, call, slot, abi, number, &rule, regs))
+	if (!begin_call(task, state, slot, abi, number, &rule, regs))
 		return 0;
 	call->flags = RECORD_NO_ENTER;
 	call->start_boot_ns = bpf_ktime_get_boot_ns();
@@ -1018,6 +1075,17 @@ int BPF_PROG(record_exec, struct task_struct *unused, int old_pid, struct linux_
 	return 0;
 }
 
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(note_new_cgroup, struct cgroup *cgroup)
+{
+	if (!control.claiming || !is_v2(cgroup))
+		return 0;
+	__u64 id = cgroup->kn->id;
+	struct new_cgroup new = { .maker_mntns = mntns_of(bpf_get_current_task_btf()) };
+	bpf_map_update_elem(&new_cgroups, &id, &new, 0);
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(record_death)
 {
@@ -1054,8 +1122,10 @@ int BPF_PROG(record_enter, struct pt_regs *regs, long id)
 	if (slot == NOT_RECORDED)
 		return 0;
 	struct rule *rule = rule_of(abi, number);
+	if (rule && (rule->flags & RULE_UNSELECTED))
+		return 0;
 	struct call *call = &state->call;
-	if (!begin_call(task, call, slot, abi, number, &rule, regs))
+	if (!begin_call(task, state, slot, abi, number, &rule, regs))
 		return 0;
 	struct captures *captures = captures_of(task, rule);
 	if (captures) {

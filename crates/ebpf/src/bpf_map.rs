@@ -1,6 +1,7 @@
 //! Maps as the rest of Gizmo sees them: keys and values as byte slices of exactly the right length.
 
 use std::any::Any;
+use std::ffi::c_void;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
@@ -131,7 +132,7 @@ impl LoadedMap {
         let result = unsafe {
             libbpf_sys::bpf_map_update_elem(
                 self.fd().as_raw_fd(),
-                key.as_ptr().cast(),
+                pointer(key),
                 value.as_ptr().cast(),
                 flags,
             )
@@ -150,11 +151,20 @@ impl LoadedMap {
         let result = unsafe {
             libbpf_sys::bpf_map_lookup_elem(
                 self.fd().as_raw_fd(),
-                key.as_ptr().cast(),
+                pointer(key),
                 value.as_mut_ptr().cast(),
             )
         };
         self.outcome("look-up", result)
+    }
+}
+
+/// Queues and stacks have no keys, and the kernel insists on a null pointer then.
+fn pointer(key: &[u8]) -> *const c_void {
+    if key.is_empty() {
+        std::ptr::null()
+    } else {
+        key.as_ptr().cast()
     }
 }
 
@@ -183,7 +193,7 @@ impl BpfMap for LoadedMap {
         self.check("a key", self.info.key_bytes, key.len())?;
         // SAFETY: the kernel reads key_bytes from key, checked above.
         let result =
-            unsafe { libbpf_sys::bpf_map_delete_elem(self.fd().as_raw_fd(), key.as_ptr().cast()) };
+            unsafe { libbpf_sys::bpf_map_delete_elem(self.fd().as_raw_fd(), pointer(key)) };
         self.outcome("deletion", result)
     }
 

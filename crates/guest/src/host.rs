@@ -17,7 +17,8 @@ pub fn should_discard_mntns_id(mntns_id: u64) -> bool {
 
 #[cfg(feature = "host-gizmo")]
 pub use facts::{
-    architecture, host_fact, page_size_bytes, possible_cpus, release, wall_clock_offset_ns,
+    architecture, follows_command, host_fact, page_size_bytes, possible_cpus, release,
+    wall_clock_offset_ns,
 };
 
 #[cfg(feature = "host-gizmo")]
@@ -60,6 +61,11 @@ mod facts {
     /// The size of a page of the host's memory.
     pub fn page_size_bytes() -> Result<u32> {
         number("page-size")
+    }
+
+    /// Whether a command is what is recorded; otherwise containers are.
+    pub fn follows_command() -> Result<bool> {
+        Ok(host_fact("target")? == "command")
     }
 
     /// What to add to a boot-time reading to get Unix time.

@@ -84,7 +84,8 @@ pub use error::{Error, Result};
 pub use field::{Bytes, Field, FieldType, Scalar, Text};
 #[cfg(feature = "host-gizmo")]
 pub use host::{
-    architecture, host_fact, page_size_bytes, possible_cpus, release, wall_clock_offset_ns,
+    architecture, follows_command, host_fact, page_size_bytes, possible_cpus, release,
+    wall_clock_offset_ns,
 };
 pub use host::{should_discard_mntns_id, symbol_exists};
 pub use map::{Map, MapSpec, MapType, UpdateMode};

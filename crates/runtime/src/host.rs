@@ -25,15 +25,16 @@ pub struct HostKernel {
     possible_cpus: u32,
     page_bytes: u32,
     wall_clock_offset_ns: i64,
+    follows_command: bool,
     symbols: Kallsyms,
 }
 
 impl HostKernel {
-    /// Asks the kernel.
+    /// Asks the kernel, for the recording of a command or of containers.
     ///
     /// # Errors
     /// The architecture is not supported.
-    pub fn probe() -> Result<Self, Error> {
+    pub fn probe(follows_command: bool) -> Result<Self, Error> {
         let uname = rustix::system::uname();
         let machine = uname.machine().to_string_lossy();
         Ok(Self {
@@ -42,6 +43,7 @@ impl HostKernel {
             possible_cpus: u32::try_from(gizmo_ebpf::possible_cpus()).unwrap_or(u32::MAX),
             page_bytes: u32::try_from(rustix::param::page_size()).unwrap_or(4096),
             wall_clock_offset_ns: wall_clock_offset_ns(),
+            follows_command,
             symbols: Kallsyms::default(),
         })
     }
@@ -71,6 +73,10 @@ impl gizmo_wasm::Kernel for HostKernel {
 
     fn wall_clock_offset_ns(&self) -> i64 {
         self.wall_clock_offset_ns
+    }
+
+    fn follows_command(&self) -> bool {
+        self.follows_command
     }
 
     fn symbol_exists(&self, name: &str) -> bool {
@@ -150,7 +156,7 @@ mod tests {
 
     #[test]
     fn declarations_come_from_the_kernel_or_the_table() {
-        let host = HostKernel::probe().unwrap();
+        let host = HostKernel::probe(true).unwrap();
         let execve = host.declaration("execve").unwrap();
         assert_eq!(execve.len(), 3);
         assert_eq!(execve[0].name, "filename");

@@ -109,7 +109,7 @@ pub fn inspect(image: &Image, given: &str, gadget: OpenGadget) -> Result<Vec<Inf
 /// # Errors
 /// The guest's `gadgetInit` fails.
 pub fn sources_to_show(gadget: OpenGadget) -> Result<Vec<Arc<DataSource>>, Error> {
-    let kernel = Arc::new(HostKernel::probe()?);
+    let kernel = Arc::new(HostKernel::probe(true)?);
     let sources = gadget
         .instantiate(&ParamValues::default(), Arc::clone(&kernel))?
         .sources();

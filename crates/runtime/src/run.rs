@@ -42,7 +42,7 @@ pub struct Ending {
 /// # Errors
 /// See [`Error`]. What was started is stopped again; a held command is never let go then.
 pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
-    let kernel = Arc::new(HostKernel::probe()?);
+    let kernel = Arc::new(HostKernel::probe(options.command.is_some())?);
     let waiter = Waiter::new()?;
     let ready = gadget.instantiate(&options.values, Arc::clone(&kernel))?;
     if ready.wants_containers() && options.command.is_none() {

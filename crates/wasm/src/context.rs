@@ -9,7 +9,7 @@ use gizmo_model::config::Config;
 use gizmo_model::map::{BpfMap, MapError, MapSpec, Maps, ObjectSettings, SettingError};
 use gizmo_syscalls::{Abi, Parameter};
 
-/// Facts about the host's kernel.
+/// Facts about the host's kernel, and about what is recorded on it.
 pub trait Kernel: Send + Sync {
     /// The system call table of the kernel's own architecture.
     fn native_abi(&self) -> Abi;
@@ -21,6 +21,8 @@ pub trait Kernel: Send + Sync {
     fn page_bytes(&self) -> u32;
     /// What to add to a boot-time reading to get Unix time.
     fn wall_clock_offset_ns(&self) -> i64;
+    /// Whether a command is what is recorded; otherwise containers are.
+    fn follows_command(&self) -> bool;
     /// Whether the kernel has exactly one symbol of this name.
     fn symbol_exists(&self, name: &str) -> bool;
     /// The parameters of a system call, by its name in the system call table.
@@ -154,6 +156,10 @@ impl Kernel for Nothing {
 
     fn page_bytes(&self) -> u32 {
         4096
+    }
+
+    fn follows_command(&self) -> bool {
+        true
     }
 
     fn wall_clock_offset_ns(&self) -> i64 {

@@ -27,6 +27,19 @@ struct nsproxy {
 
 struct css_set;
 
+struct kernfs_node {
+	unsigned long long id;
+} KERNEL_VIEW;
+
+struct cgroup_root {
+	int hierarchy_id;
+} KERNEL_VIEW;
+
+struct cgroup {
+	struct kernfs_node *kn;
+	struct cgroup_root *root;
+} KERNEL_VIEW;
+
 struct thread_info {
 	unsigned long flags;
 	unsigned int status; /* x86 only */

@@ -2,9 +2,10 @@
 /*
  * What the recorder's eBPF programs and its guest say to each other: rings, records, captures and capture rules.
  *
- * A ring belongs to one container. It is an array of segments, the same number for each possible CPU: CPU c owns the
- * segments c * n to c * n + n - 1 and fills them in turn. A record never crosses a segment; overwriting drops whole
- * segments. All numbers are in host order.
+ * A ring belongs to one container at a time. It has n segments for each possible CPU: CPU c of slot s owns those from
+ * (s * CPUs + c) * n on and fills them in turn. A record never crosses a segment; overwriting drops whole segments. All
+ * rings are one array, so that neither giving a ring to a container nor finding it costs anything. Sequence numbers go on
+ * when a slot gets another owner, who remembers where its own records begin. All numbers are in host order.
  */
 #ifndef GIZMO_RECORDER_H
 #define GIZMO_RECORDER_H
@@ -19,7 +20,7 @@
 struct segment {
 	__u32 generation; /* how often the segment was begun anew */
 	__u32 committed;  /* bytes of data that hold whole records */
-	__u64 first_sequence; /* number of the first record, counted per ring and CPU from 0 */
+	__u64 first_sequence; /* number of the first record, counted per slot and CPU from 0 */
 	__u8 data[SEGMENT_DATA_BYTES];
 };
 
@@ -130,6 +131,7 @@ enum rule_flags {
 	RULE_EXECS = 8,
 	RULE_CAPTURES_AT_ENTER = 16, /* something is to be read when it begins, */
 	RULE_CAPTURES_AT_EXIT = 32,  /* or when it returns */
+	RULE_UNSELECTED = 64, /* looked at only because it begins containers */
 };
 
 /* How to record a system call. */
@@ -160,12 +162,31 @@ struct selection {
 struct control {
 	__u32 generation; /* changes with every change of who is recorded */
 	__u32 recording;
+	__u32 claiming; /* new containers take free slots by themselves */
+	__u32 reserved;
+};
+
+/* What the programs count. */
+struct claims {
+	__u64 made;
+	__u64 refused; /* containers for which there was no free slot */
 };
 
 /* Where a container's recording goes. */
 struct recorded {
 	__u32 slot;
+	__u32 epoch; /* of the slot: a call that ends after its container has lost the slot is not written */
 	__u32 armed; /* nothing is recorded before the next execve */
+	__u32 reserved;
+};
+
+/* The owner of a ring. The guest owns all slots, except those that it has put into the queue of free ones. */
+struct slot {
+	__u32 epoch; /* the guest counts up when it takes the slot back */
+	__u32 claimed; /* by a new container */
+	__u64 cgroup_id;
+	__u64 mntns_id;
+	__u64 claimed_boot_ns;
 };
 
 /* Per ring and CPU: what is written next, and what could not be recorded. */

@@ -25,6 +25,8 @@ fn fact(caller: &mut Caller<'_, State>, name: u64, destination: u64) -> Result<i
         "release" => kernel.release().into(),
         "possible-cpus" => kernel.possible_cpus().to_string().into(),
         "page-size" => kernel.page_bytes().to_string().into(),
+        "target" if kernel.follows_command() => "command".into(),
+        "target" => "containers".into(),
         "wall-clock-offset" => kernel.wall_clock_offset_ns().to_string().into(),
         _ => return Err(Refusal::Text(format!("there is no fact `{name}`"))),
     };

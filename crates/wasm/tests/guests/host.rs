@@ -114,6 +114,10 @@ impl Kernel for ModernKernel {
         FakeKernel.page_bytes()
     }
 
+    fn follows_command(&self) -> bool {
+        true
+    }
+
     fn wall_clock_offset_ns(&self) -> i64 {
         1_700_000_000_000_000_000
     }

@@ -24,6 +24,7 @@ pub struct Events {
     source: DataSource,
     timestamp: Field<u64>,
     mntns_id: Field<u64>,
+    cgroup_id: Field<u64>,
     cpu: Field<u16>,
     pid: Field<u32>,
     tid: Field<u32>,
@@ -47,10 +48,13 @@ impl Events {
         timestamp.add_tag("type:gadget_timestamp")?;
         let mntns_id = source.add_field("mntns_id")?;
         mntns_id.add_tag("type:gadget_mntns_id")?;
+        let cgroup_id = source.add_field("cgroup_id")?;
+        cgroup_id.add_tag("type:gizmo_cgroup_id")?;
         let events = Self {
             source,
             timestamp,
             mntns_id,
+            cgroup_id,
             cpu: source.add_field("cpu")?,
             pid: source.add_field("pid")?,
             tid: source.add_field("tid")?,
@@ -73,6 +77,7 @@ impl Events {
     pub fn emit(
         &mut self,
         native: Abi,
+        cgroup_id: u64,
         mntns_id: u64,
         cpu: u32,
         record: &Record<'_>,
@@ -103,6 +108,7 @@ impl Events {
         let data = packet.data();
         self.timestamp.set(data, record.start_boot_ns)?;
         self.mntns_id.set(data, mntns_id)?;
+        self.cgroup_id.set(data, cgroup_id)?;
         self.cpu.set(data, u16::try_from(cpu).unwrap_or(u16::MAX))?;
         self.pid.set(data, record.pid)?;
         self.tid.set(data, record.tid)?;

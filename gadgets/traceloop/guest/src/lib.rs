@@ -4,8 +4,9 @@
 //! | --- | --- | --- |
 //! | `init` | `event.rs` | the data source and its fields |
 //! | `pre_start` | `filter.rs` | the filter is parsed and resolved, before anything is loaded; containers are followed |
-//! | `start` | `rules.rs`, `recorder.rs` | the maps are filled; containers get their rings |
-//! | `stop` | `ring.rs`, `segment.rs`, `event.rs` | the rings are read, merged by time, decoded and emitted |
+//! | `start` | `rules.rs`, `selection.rs`, `slots.rs` | the maps are filled, the kernel side gets rings to give to containers |
+//! | a container comes or goes | `recorder.rs` | it has got a ring or gets one; the recording of one that ended is shown |
+//! | `stop` | `ring.rs`, `segment.rs`, `event.rs` | the other rings are read, merged by time, decoded and emitted |
 
 #![deny(unsafe_code)]
 
@@ -15,6 +16,8 @@ mod recorder;
 mod ring;
 mod rules;
 mod segment;
+mod selection;
+mod slots;
 
 use std::cell::RefCell;
 
@@ -43,9 +46,11 @@ fn pre_start() -> Result<(), Error> {
     recorder::size_programs(&filter)?;
     FILTER.set(Some(filter));
     recorder::follow_containers(|event| {
-        RECORDER.with_borrow_mut(|recorder| match recorder {
-            Some(recorder) => recorder.take_note(event),
-            None => Ok(()),
+        RECORDER.with_borrow_mut(|recorder| {
+            EVENTS.with_borrow_mut(|events| match (recorder, events) {
+                (Some(recorder), Some(events)) => recorder.take_note(event, events),
+                _ => Ok(()),
+            })
         })
     })
 }

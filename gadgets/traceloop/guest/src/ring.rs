@@ -18,6 +18,8 @@ pub trait Segments {
 /// The part of a ring that one CPU writes.
 struct CpuPart {
     cpu: u32,
+    /// Number of the first record that belongs to the container.
+    from: u64,
     /// Segments not yet read, the oldest last.
     unread: Vec<u32>,
     bytes: Vec<u8>,
@@ -30,13 +32,15 @@ struct CpuPart {
 }
 
 impl CpuPart {
-    /// `newest` is the segment that is being written.
-    fn new(cpu: u32, newest: u32, segments: u32) -> Self {
+    /// `base` is the first of its segments.
+    fn new(cpu: u32, base: u32, place: Place, segments: u32) -> Self {
+        let newest = place.newest % segments;
         let unread = (0..segments)
-            .map(|back| cpu * segments + (newest + segments - back) % segments)
+            .map(|back| base + (newest + segments - back) % segments)
             .collect();
         Self {
             cpu,
+            from: place.from,
             unread,
             bytes: Vec::new(),
             at: 0,
@@ -46,11 +50,18 @@ impl CpuPart {
         }
     }
 
-    /// The next record, if any is left. Begins the next segment when one is used up.
+    /// The next record, if any is left. Begins the next segment when one is used up, and passes over the records of earlier
+    /// owners.
     fn peek(&mut self, source: &impl Segments) -> Option<Record<'_>> {
-        while self.at >= self.end {
-            let index = self.unread.pop()?;
-            self.begin(source, index);
+        loop {
+            if self.at >= self.end {
+                let index = self.unread.pop()?;
+                self.begin(source, index);
+            } else if self.sequence < self.from {
+                self.skip_one();
+            } else {
+                break;
+            }
         }
         Record::parse(&self.bytes[self.at..self.end]).map(|(record, _)| record)
     }
@@ -87,6 +98,15 @@ impl CpuPart {
     }
 }
 
+/// Where a CPU's part of a ring begins and ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    /// Number of the first record that belongs to the container.
+    pub from: u64,
+    /// The segment that was written last, counted within the part.
+    pub newest: u32,
+}
+
 /// What was read.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Totals {
@@ -98,22 +118,26 @@ pub struct Totals {
     pub damaged: u64,
 }
 
-/// Reads a ring. `newest` has the segment that each CPU was writing; `show` gets each record with its CPU, in the order of
-/// their ends.
+/// Reads a ring, whose first segment is `base`; `places` are those of the CPUs. `show` gets each record with its CPU, in
+/// the order of their ends.
 pub fn read<E>(
     source: &impl Segments,
-    newest: &[u32],
+    base: u32,
+    places: &[Place],
     segments_per_cpu: u32,
     mut show: impl FnMut(u32, &Record<'_>) -> Result<(), E>,
 ) -> Result<Totals, E> {
     let mut totals = Totals::default();
     let mut parts: Vec<CpuPart> = (0u32..)
-        .zip(newest)
-        .map(|(cpu, &newest)| CpuPart::new(cpu, newest % segments_per_cpu, segments_per_cpu))
+        .zip(places)
+        .map(|(cpu, place)| {
+            let own = base + cpu * segments_per_cpu;
+            CpuPart::new(cpu, own, *place, segments_per_cpu)
+        })
         .collect();
     for part in &mut parts {
         if part.peek(source).is_some() {
-            totals.overwritten += part.sequence;
+            totals.overwritten += part.sequence.saturating_sub(part.from);
         }
     }
     while let Some(position) = earliest(&mut parts, source, &mut totals) {
@@ -176,7 +200,11 @@ mod tests {
 
     fn numbers(source: &Fake, newest: &[u32], segments: u32) -> (Vec<(u32, u32)>, Totals) {
         let mut seen = Vec::new();
-        let totals = read(source, newest, segments, |cpu, record| {
+        let places: Vec<Place> = newest
+            .iter()
+            .map(|&newest| Place { from: 0, newest })
+            .collect();
+        let totals = read(source, 0, &places, segments, |cpu, record| {
             seen.push((cpu, record.number));
             Ok::<(), ()>(())
         });
@@ -212,6 +240,28 @@ mod tests {
         let (seen, totals) = numbers(&source, &[1], 3);
         assert_eq!(seen, [(0, 10), (0, 20), (0, 30), (0, 40)]);
         assert_eq!(totals.overwritten, 5);
+    }
+
+    #[test]
+    fn records_of_earlier_owners_are_passed_over() {
+        let source = Fake(vec![
+            segment(99, &[]),
+            segment(7, &[record(3, 0, 30), record(4, 0, 40)]),
+            segment(5, &[record(1, 0, 10), record(2, 0, 20)]),
+        ]);
+        let read_from = |from| {
+            let mut seen = Vec::new();
+            let place = Place { from, newest: 0 };
+            let totals = read(&source, 1, &[place], 2, |_, record| {
+                seen.push(record.number);
+                Ok::<(), ()>(())
+            });
+            (seen, totals.unwrap().overwritten)
+        };
+        assert_eq!(read_from(6), (vec![20, 30, 40], 0));
+        assert_eq!(read_from(8), (vec![40], 0));
+        assert_eq!(read_from(9), (vec![], 0));
+        assert_eq!(read_from(2), (vec![10, 20, 30, 40], 3));
     }
 
     #[test]

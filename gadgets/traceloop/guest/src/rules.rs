@@ -7,6 +7,9 @@ use gizmo_syscalls::{Abi, Declaration, Parameter, fallback, socketcall, table};
 
 use crate::filter::Filter;
 
+/// Where a rule has its flags.
+const FLAGS: usize = 1;
+
 /// Bytes of a rule.
 pub const RULE_BYTES: usize = size_of::<abi::rule>();
 
@@ -55,11 +58,11 @@ pub fn fill(filter: &Filter) -> Result<(), Error> {
             let Some(declaration) = fallback::declaration(call_abi, name) else {
                 continue;
             };
-            map.update(
-                &index(call_abi, number),
-                &encode(call_abi, declaration),
-                UpdateMode::Any,
-            )?;
+            let mut rule = encode(call_abi, declaration);
+            if !filter.selects(call_abi, number) {
+                rule[FLAGS] |= abi::RULE_UNSELECTED as u8;
+            }
+            map.update(&index(call_abi, number), &rule, UpdateMode::Any)?;
         }
     }
     if filter.selects(Abi::I386, socketcall::NUMBER) {
@@ -81,7 +84,7 @@ fn index(call_abi: Abi, number: u32) -> u32 {
     call_abi as u32 * abi::NUMBERS_PER_ABI + number
 }
 
-/// Calls that start programs are needed in any case: they end the wait for a container's first instruction.
+/// Calls that start programs are needed in any case: containers begin with them.
 fn is_needed(filter: &Filter, call_abi: Abi, number: u32, name: &str) -> bool {
     filter.selects(call_abi, number) || capture::behaviour(name).execs
 }
@@ -109,7 +112,7 @@ fn encode(call_abi: Abi, declaration: &Declaration) -> [u8; RULE_BYTES] {
     }
     let mut bytes = [0; RULE_BYTES];
     bytes[0] = declaration.parameters.len().min(abi::RECORD_ARGS as usize) as u8;
-    bytes[1] = flags as u8;
+    bytes[FLAGS] = flags as u8;
     bytes[2] = captures.len() as u8;
     for (place, rule) in bytes[8..]
         .chunks_exact_mut(size_of::<abi::capture_rule>())

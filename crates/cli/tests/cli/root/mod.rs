@@ -85,6 +85,7 @@ impl Turn {
 struct Event {
     abi: String,
     args: Vec<Argument>,
+    cgroup_id: u64,
     comm: String,
     cpu: u16,
     duration: String,

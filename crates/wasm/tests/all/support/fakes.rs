@@ -211,6 +211,10 @@ impl Kernel for FakeKernel {
         4096
     }
 
+    fn follows_command(&self) -> bool {
+        true
+    }
+
     fn wall_clock_offset_ns(&self) -> i64 {
         -77
     }
