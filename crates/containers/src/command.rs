@@ -107,7 +107,7 @@ impl HeldCommand {
             name,
             mntns_id,
             cgroup_id: cgroup.as_ref().map_or(0, Cgroup::id),
-            config: String::new(),
+            ..Container::default()
         };
         debug!(?container, "command held");
         Ok(Self {

@@ -10,6 +10,7 @@ mod error;
 mod libbpf_log;
 mod object;
 mod settings;
+mod starts;
 mod structure;
 
 pub use attach::{AttachPoint, attach_point};
@@ -17,6 +18,7 @@ pub use bpf_map::possible_cpus;
 pub use discover::{Declared, Tracer};
 pub use error::{Error, ErrorKind};
 pub use object::{EbpfLayer, ProgramInfo, create_map};
+pub use starts::{Seen, Start, StartEvents, Starts};
 
 /// Whether the kernel offers its own BTF, which CO-RE and `tp_btf` programs need.
 pub fn kernel_has_btf() -> bool {

@@ -34,11 +34,9 @@ pub enum Error {
     /// The command cannot be run.
     #[error(transparent)]
     Command(#[from] gizmo_containers::CommandError),
-    /// A gadget that follows containers was given none.
-    #[error(
-        "gadget `{0}` records containers, and those of container runtimes are not supported yet; give a command: `gizmo run {0} -- COMMAND`"
-    )]
-    NoContainers(String),
+    /// The container runtimes cannot be asked as a person wanted.
+    #[error(transparent)]
+    Runtimes(#[from] gizmo_containers::RuntimeError),
     /// This architecture is not supported.
     #[error("this machine's architecture, `{0}`, is not supported")]
     Architecture(String),
@@ -51,8 +49,13 @@ pub enum Error {
 }
 
 fn describe(error: &Error) -> String {
+    chain(error)
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
+    let mut cause = error.source();
     while let Some(error) = cause {
         text.push_str(&format!(": {error}"));
         cause = error.source();

@@ -7,13 +7,13 @@ use gizmo_image::Image;
 use gizmo_image::oci::{MEDIA_EBPF, MEDIA_WASM};
 use gizmo_model::config::Config;
 use gizmo_model::container::Container;
-use gizmo_model::map::{MapError, MapSpec, Maps, ObjectSettings, SettingError};
+use gizmo_model::map::{BpfMap, MapError, MapSpec, Maps, ObjectSettings, SettingError};
 use gizmo_model::params::{Param, ParamValues};
 use gizmo_model::{DataSource, DataSources};
 use gizmo_wasm::{Deadlines, Guest, HostContext, Kernel, MntnsFilter, Module, Phase, WasmEngine};
 use tracing::{debug, warn};
 
-use crate::containers::{ContainerSource, FILTER_CONSTANT, select_in_filter};
+use crate::containers::{ContainerSource, FILTER_CONSTANT, FILTER_MAP, select_in_filter};
 use crate::{Error, HostKernel};
 
 /// An image whose layers are read and checked; nothing of it runs.
@@ -198,9 +198,11 @@ impl ReadyGadget {
         self.sources.all()
     }
 
-    /// Whether the gadget follows containers.
+    /// Whether the gadget follows containers, or filters by them.
     pub fn wants_containers(&self) -> bool {
-        self.containers.is_some()
+        let has_filter =
+            |ebpf: &Arc<EbpfLayer>| ebpf.map_infos().iter().any(|map| map.name == FILTER_MAP);
+        self.containers.is_some() || self.ebpf.as_ref().is_some_and(has_filter)
     }
 
     /// Runs the guest's `gadgetPreStart`: the last phase in which nothing has reached the kernel.
@@ -239,16 +241,37 @@ pub struct RunningGadget {
 }
 
 impl RunningGadget {
+    /// The map with which the gadget's programs ask whether a mount namespace is selected.
+    pub(crate) fn filter_map(&self) -> Option<Arc<dyn BpfMap>> {
+        self.gadget.ebpf.as_ref()?.get(FILTER_MAP).ok()
+    }
+
+    /// Lets the guest ask the container filter, too.
+    pub(crate) fn share_filter(&self, filter: Option<Arc<dyn BpfMap>>) {
+        *self
+            .gadget
+            .mntns_filter
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = filter;
+    }
+
+    /// Tells the gadget of a container.
+    ///
+    /// # Errors
+    /// A subscriber fails.
+    pub(crate) fn publish(&self, event: &str, container: &Container) -> Result<(), Error> {
+        match &self.gadget.containers {
+            Some(source) => source.publish(event, container, false),
+            None => Ok(()),
+        }
+    }
+
     fn start(&self, container: Option<&Container>) -> Result<(), Error> {
         let gadget = &self.gadget;
         if let Some(ebpf) = &gadget.ebpf {
             ebpf.start(&gadget.config.read().unwrap_or_else(PoisonError::into_inner))?;
             if let Some(container) = container {
-                let filter = select_in_filter(ebpf.as_ref(), container)?;
-                *gadget
-                    .mntns_filter
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner) = filter;
+                self.share_filter(select_in_filter(ebpf.as_ref(), container)?);
             }
         }
         if let Some(guest) = &gadget.guest {

@@ -5,16 +5,21 @@
 
 #![forbid(unsafe_code)]
 
+mod audience;
 mod containers;
+mod enrich;
 mod error;
+mod following;
 mod gadget;
 mod host;
 mod inspect;
 mod kallsyms;
+mod roster;
 mod run;
 mod wait;
 
 pub use error::Error;
+pub use following::ContainerOptions;
 pub use gadget::{OpenGadget, ReadyGadget, RunningGadget};
 pub use host::HostKernel;
 pub use inspect::{InfoEntry, describe_sources, inspect, sources_to_show};

@@ -1,18 +1,24 @@
 //! One run from an opened image to its end, as a command line wants it.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gizmo_containers::{Ended, HeldCommand, Resolved};
 use gizmo_model::DataSource;
+use gizmo_model::container::Container;
 use gizmo_model::params::ParamValues;
 use gizmo_output::formatters::{self, ClockOffset};
 use gizmo_output::{Output, Settings, SharedWriter, filter};
 use tracing::{debug, warn};
 
+use crate::audience::{Audience, Nobody};
+use crate::enrich::{self, Identities};
+use crate::following::{ContainerOptions, Following};
 use crate::gadget::{OpenGadget, ReadyGadget};
-use crate::wait::{Event, Waiter};
+use crate::roster::{NAME_WAIT, News, Roster};
+use crate::wait::{Event, Listener, Waiter};
 use crate::{Error, HostKernel};
 
 /// What a person asked for.
@@ -21,6 +27,8 @@ pub struct RunOptions {
     pub values: ParamValues,
     /// The command to record.
     pub command: Option<Resolved>,
+    /// The containers to record when there is no command.
+    pub containers: ContainerOptions,
     /// When the recording ends at the latest.
     pub timeout: Option<Duration>,
     /// How events are printed.
@@ -45,10 +53,12 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
     let kernel = Arc::new(HostKernel::probe(options.command.is_some())?);
     let waiter = Waiter::new()?;
     let ready = gadget.instantiate(&options.values, Arc::clone(&kernel))?;
-    if ready.wants_containers() && options.command.is_none() {
-        return Err(Error::NoContainers(ready.name().to_owned()));
-    }
-    ready.pre_start(options.command.is_some())?;
+    let follows = options.command.is_none() && ready.wants_containers();
+    let is_filtered = options.command.is_some() || follows && !options.containers.host;
+    let mut following = follows
+        .then(|| Following::ask(&options.containers))
+        .transpose()?;
+    ready.pre_start(is_filtered)?;
     // From here on old content of the output may go: what a person has typed is right.
     let mut sink = options.writer;
     sink.flush().map_err(gizmo_output::Error::Write)?;
@@ -56,6 +66,10 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
     let writer = SharedWriter::new(sink).on_closed(move || {
         let _ = events.send(Event::OutputClosed);
     });
+    let identities = Arc::new(Identities::default());
+    if follows {
+        enrich::attach(&ready.sources(), &identities)?;
+    }
     let output = attach_operators(&ready, &kernel, &options.values, &options.output, &writer)?;
 
     let held = options
@@ -64,6 +78,11 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
         .map(HeldCommand::start)
         .transpose()?;
     let running = ready.start(held.as_ref().map(HeldCommand::container))?;
+    let filter = running.filter_map().filter(|_| follows && is_filtered);
+    if let Some(following) = &mut following {
+        running.share_filter(filter.clone());
+        following.watch(filter.as_deref(), &waiter.sender())?;
+    }
     if held.is_none() {
         output.start();
     }
@@ -77,7 +96,20 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
         waiter.watch(held.pid())?;
     }
     let command = held.map(HeldCommand::release).transpose()?;
-    let waited = waiter.wait(command.as_ref(), options.timeout);
+    let waited = match &following {
+        None => waiter.wait(command.as_ref(), options.timeout, &mut Nobody),
+        Some(following) => {
+            let roster = Roster::new(options.containers.meant());
+            let mut audience = Audience::new(&running, roster, identities, filter);
+            if options.containers.host {
+                audience.hear(News::Told(Arc::new(host_itself())));
+            }
+            let waited = waiter.wait(None, options.timeout, &mut audience);
+            waiter.settle(NAME_WAIT, &mut audience);
+            complain(following, &audience);
+            waited
+        }
+    };
     if command.is_some() {
         // The header of a recording that is shown at the end stands above it, not above what the command has printed.
         output.start();
@@ -102,6 +134,33 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
     Ok(Ending {
         command: waited.command,
     })
+}
+
+/// The host as a container without a name; its events are those outside of all containers.
+fn host_itself() -> Container {
+    Container {
+        mntns_id: std::fs::metadata("/proc/1/ns/mnt")
+            .or_else(|_| std::fs::metadata("/proc/self/ns/mnt"))
+            .map_or(0, |namespace| namespace.ino()),
+        ..Container::default()
+    }
+}
+
+/// Says what is missing because somebody did not answer.
+fn complain(following: &Following, audience: &Audience<'_>) {
+    if audience.unnamed() > 0 {
+        warn!(
+            containers = audience.unnamed(),
+            runtimes = following.complaints().join("; "),
+            "containers were left out, since their names did not come in time"
+        );
+    }
+    if following.lost() > 0 {
+        warn!(
+            events = following.lost(),
+            "beginnings and ends of containers were lost"
+        );
+    }
 }
 
 /// The operators around the guest: formatters, filter, output.

@@ -13,13 +13,16 @@ use signal_hook::iterator::Signals;
 use tracing::{debug, info};
 
 use crate::Error;
+use crate::roster::News;
 
 /// A signal within this time after the end of the wait is the one that ended the command.
 const SAME_SIGNAL: Duration = Duration::from_millis(300);
 
-/// Something that ends a run, or that the command must hear of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Something that ends a run, or that somebody must hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
+    /// Something is heard of containers.
+    News(News),
     /// The command itself has ended.
     CommandEnded(Ended),
     /// The command and all its descendants have ended.
@@ -34,6 +37,18 @@ pub(crate) enum Event {
 pub(crate) struct Waiter {
     sender: Sender<Event>,
     receiver: Receiver<Event>,
+}
+
+/// Who hears the news of containers while a run waits.
+pub(crate) trait Listener {
+    /// Takes news.
+    fn hear(&mut self, news: News);
+    /// Lets time pass.
+    fn tick(&mut self);
+    /// When time must pass next.
+    fn deadline(&self) -> Option<Instant>;
+    /// Whether everything that was heard of is clear.
+    fn is_settled(&self) -> bool;
 }
 
 /// How the wait ended.
@@ -100,22 +115,29 @@ impl Waiter {
     }
 
     /// Waits for the end of the run.
-    pub(crate) fn wait(&self, command: Option<&Command>, timeout: Option<Duration>) -> Waited {
+    pub(crate) fn wait(
+        &self,
+        command: Option<&Command>,
+        timeout: Option<Duration>,
+        listener: &mut dyn Listener,
+    ) -> Waited {
         // A timeout too large for the clock is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut waited = Waited { command: None };
         loop {
-            let event = match deadline {
-                None => self
-                    .receiver
-                    .recv()
-                    .map_err(|_| RecvTimeoutError::Disconnected),
-                Some(deadline) => self
-                    .receiver
-                    .recv_timeout(deadline.saturating_duration_since(Instant::now())),
-            };
-            match event {
+            let next = deadline.into_iter().chain(listener.deadline()).min();
+            match self.receive(next) {
+                Err(RecvTimeoutError::Timeout)
+                    if deadline.is_none_or(|deadline| deadline > Instant::now()) =>
+                {
+                    listener.tick();
+                    continue;
+                }
                 Err(RecvTimeoutError::Timeout) => debug!("timeout"),
+                Ok(Event::News(news)) => {
+                    listener.hear(news);
+                    continue;
+                }
                 Ok(Event::CommandEnded(ended)) => {
                     waited.command = Some(ended);
                     continue;
@@ -130,6 +152,43 @@ impl Waiter {
                 Ok(Event::AllEnded) | Err(RecvTimeoutError::Disconnected) => {}
             }
             return waited;
+        }
+    }
+
+    /// Hears what is still to be heard of containers that have begun, but not for longer than `limit`.
+    pub(crate) fn settle(&self, limit: Duration, listener: &mut dyn Listener) {
+        let deadline = Instant::now() + limit;
+        loop {
+            // What has arrived is heard in any case.
+            let until = if listener.is_settled() {
+                Instant::now()
+            } else {
+                deadline
+            };
+            let next = listener.deadline().map_or(until, |next| next.min(until));
+            match self.receive(Some(next)) {
+                Ok(Event::News(news)) => listener.hear(news),
+                Ok(Event::Signal(_)) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    listener.tick();
+                    if listener.is_settled() || Instant::now() >= deadline {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn receive(&self, deadline: Option<Instant>) -> Result<Event, RecvTimeoutError> {
+        match deadline {
+            None => self
+                .receiver
+                .recv()
+                .map_err(|_| RecvTimeoutError::Disconnected),
+            Some(deadline) => self
+                .receiver
+                .recv_timeout(deadline.saturating_duration_since(Instant::now())),
         }
     }
 
@@ -170,12 +229,18 @@ fn pass_on(signal: i32, command: Option<&Command>, ended: Option<Ended>) -> bool
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-    let spawned = thread::Builder::new()
+    spawn_joinable(name, work).map(drop)
+}
+
+/// A thread with a small stack.
+pub(crate) fn spawn_joinable(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<thread::JoinHandle<()>, Error> {
+    thread::Builder::new()
         .name(name.to_owned())
         .stack_size(128 * 1024)
-        .spawn(work);
-    spawned
-        .map(drop)
+        .spawn(work)
         .map_err(|error| Error::System("a thread cannot be made", error))
 }
 

@@ -111,6 +111,7 @@ pub(super) fn command(params: &[Param], gadget: Option<&OpenGadget>) -> Command 
 }
 
 fn flag(param: &Param, taken_short: &mut Vec<char>, has_gadget: bool) -> Arg {
+    let is_about_containers = param.prefix.starts_with("operator.LocalManager.");
     let is_own =
         param.prefix.starts_with("operator.cli.") || param.prefix.starts_with("operator.filter.");
     let mut help = printable(&param.description);
@@ -128,7 +129,9 @@ fn flag(param: &Param, taken_short: &mut Vec<char>, has_gadget: bool) -> Arg {
         .help(help)
         .value_name("VALUE")
         .action(ArgAction::Set);
-    if has_gadget && !is_own {
+    if is_about_containers {
+        arg = arg.help_heading("Which containers");
+    } else if has_gadget && !is_own {
         arg = arg.help_heading("Flags of the gadget");
     }
     if param.type_hint == "bool" {

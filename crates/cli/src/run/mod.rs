@@ -3,6 +3,7 @@
 //! A gadget's own flags are known only when its image is. So the arguments are read twice: `scan` finds the image among
 //! flags that nobody knows yet, then `flags` builds the real parser from the image's parameters.
 
+mod containers;
 mod flags;
 mod scan;
 
@@ -60,6 +61,7 @@ pub(crate) fn run(context: &Context, raw: RawArgs) -> anyhow::Result<ExitCode> {
 
     let mut params = open.params();
     params.extend(flags::output_params());
+    params.extend(containers::params());
     let parser = flags::command(&params, Some(&open));
     let line = std::iter::once(OsString::from("gizmo run")).chain(raw.rest.iter().cloned());
     let matches = match parser.try_get_matches_from(line) {
@@ -121,6 +123,7 @@ fn options(matches: &ArgMatches, params: &[Param]) -> anyhow::Result<RunOptions>
         .copied()
         .filter(|&seconds| seconds > 0);
     Ok(RunOptions {
+        containers: containers::options(&values)?,
         values,
         command,
         timeout: timeout.map(Duration::from_secs),

@@ -1,0 +1,472 @@
+//! Which containers a run follows, from what the kernel sees and what the runtimes tell.
+//!
+//! The kernel sees a container begin and end; its runtime tells its name, sooner or later or never. A container is followed
+//! as soon as it is clear that it is meant, and let go when it has ended and its name is known, or has not come in time.
+//! Nothing here waits: news and the time go in, changes come out.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gizmo_containers::{RuntimeKind, Selector};
+use gizmo_model::container::Container;
+
+/// How long a name is waited for: as long as a runtime may take for an answer.
+pub(crate) const NAME_WAIT: Duration = Duration::from_secs(2);
+
+/// How long the kernel's word is waited for when a runtime has told that a container is gone.
+const END_WAIT: Duration = Duration::from_secs(1);
+
+/// What is heard of containers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum News {
+    /// The kernel has seen it begin. The name may be known or not.
+    Begun(Arc<Container>),
+    /// The kernel has seen something begin that is no container, or is one that nobody records: a pod's sandbox.
+    NoContainer(Arc<Container>),
+    /// The kernel has seen its last process end.
+    Ended(u64),
+    /// A runtime has told of a container that runs, or told more of one.
+    Told(Arc<Container>),
+    /// A runtime has told that it is gone.
+    Gone(Arc<Container>),
+}
+
+/// What a gadget has to hear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// A container is followed from now on.
+    Created(Arc<Container>),
+    /// More is known about a followed one.
+    Named(Arc<Container>),
+    /// A followed one has ended.
+    Deleted(Arc<Container>),
+    /// Something that has begun is not meant.
+    Ignored(Arc<Container>),
+}
+
+/// Which containers are meant.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Meant {
+    pub(crate) selector: Selector,
+    /// Only those of these runtimes, if any are given.
+    pub(crate) runtimes: Vec<RuntimeKind>,
+}
+
+impl Meant {
+    /// Whether a container is meant; `None` while too little is known of it.
+    fn decide(&self, container: &Container) -> Option<bool> {
+        let is_named = !container.name.is_empty();
+        if !self.runtimes.is_empty() {
+            match container.runtime_name.parse::<RuntimeKind>() {
+                Ok(kind) if !self.runtimes.contains(&kind) => return Some(false),
+                Err(_) if !is_named => return None,
+                Err(_) => return Some(false),
+                Ok(_) => {}
+            }
+        }
+        if self.selector.is_empty() {
+            return Some(true);
+        }
+        is_named.then(|| self.selector.matches(container))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Undecided,
+    Followed,
+    Ignored,
+}
+
+#[derive(Debug)]
+struct Entry {
+    container: Arc<Container>,
+    state: State,
+    since: Instant,
+    /// When it ended, or will be taken to have ended.
+    ended: Option<Instant>,
+}
+
+/// The containers of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Roster {
+    meant: Meant,
+    /// By cgroup, or by mount namespace where there is none: the kernel gives each cgroup id once.
+    entries: HashMap<(u64, u64), Entry>,
+    /// Those that have ended. What is still told of them makes nobody follow them again.
+    past: HashSet<(u64, u64)>,
+    past_order: VecDeque<(u64, u64)>,
+    /// Names that did not come in time.
+    unnamed: u64,
+}
+
+/// Ends that are remembered.
+const REMEMBERED: usize = 4096;
+
+fn key(container: &Container) -> (u64, u64) {
+    match container.cgroup_id {
+        0 => (0, container.mntns_id),
+        id => (id, 0),
+    }
+}
+
+impl Roster {
+    pub(crate) fn new(meant: Meant) -> Self {
+        Self {
+            meant,
+            ..Self::default()
+        }
+    }
+
+    /// Takes news; what follows from it is appended.
+    pub(crate) fn hear(&mut self, news: News, now: Instant, changes: &mut Vec<Change>) {
+        let key = match news {
+            News::NoContainer(container) => {
+                changes.push(Change::Ignored(container));
+                return;
+            }
+            News::Begun(container) | News::Told(container) => {
+                let key = key(&container);
+                // Neither cgroup nor mount namespace: nothing to follow it by yet.
+                if key == (0, 0) {
+                    return;
+                }
+                if self.past.contains(&key) {
+                    changes.push(Change::Named(container));
+                    return;
+                }
+                self.learn(key, container, now, changes);
+                key
+            }
+            News::Ended(cgroup_id) => {
+                let key = (cgroup_id, 0);
+                if let Some(entry) = self.entries.get_mut(&key) {
+                    entry.ended = Some(entry.ended.map_or(now, |ended| ended.min(now)));
+                }
+                key
+            }
+            News::Gone(container) => {
+                let key = key(&container);
+                if let Some(entry) = self.entries.get_mut(&key) {
+                    let wait = if key.0 == 0 { Duration::ZERO } else { END_WAIT };
+                    entry.ended.get_or_insert(now + wait);
+                }
+                key
+            }
+        };
+        self.advance(key, now, changes);
+    }
+
+    fn learn(
+        &mut self,
+        key: (u64, u64),
+        container: Arc<Container>,
+        now: Instant,
+        changes: &mut Vec<Change>,
+    ) {
+        let entry = self.entries.entry(key).or_insert_with(|| Entry {
+            container: Arc::clone(&container),
+            state: State::Undecided,
+            since: now,
+            ended: None,
+        });
+        if entry.state == State::Followed && entry.container != container {
+            changes.push(Change::Named(Arc::clone(&container)));
+        }
+        entry.container = container;
+    }
+
+    /// Lets time pass.
+    pub(crate) fn tick(&mut self, now: Instant, changes: &mut Vec<Change>) {
+        let due: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| deadline(entry).is_some_and(|deadline| deadline <= now))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in due {
+            self.advance(key, now, changes);
+        }
+    }
+
+    /// When [`Roster::tick`] is needed next.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.entries.values().filter_map(deadline).min()
+    }
+
+    /// Whether names are waited for.
+    pub(crate) fn is_settled(&self) -> bool {
+        let is_settled = |entry: &Entry| match entry.state {
+            State::Undecided => false,
+            State::Followed => !entry.container.name.is_empty(),
+            State::Ignored => true,
+        };
+        self.entries.values().all(is_settled)
+    }
+
+    /// How many containers could not be told to be meant or not, since their names did not come.
+    pub(crate) fn unnamed(&self) -> u64 {
+        self.unnamed
+    }
+
+    fn advance(&mut self, key: (u64, u64), now: Instant, changes: &mut Vec<Change>) {
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return;
+        };
+        if entry.state == State::Undecided {
+            let decided = self.meant.decide(&entry.container);
+            let is_late = now.saturating_duration_since(entry.since) >= NAME_WAIT;
+            if decided.is_none() && is_late {
+                self.unnamed += 1;
+            }
+            match decided.or(is_late.then_some(false)) {
+                Some(true) => {
+                    entry.state = State::Followed;
+                    changes.push(Change::Created(Arc::clone(&entry.container)));
+                }
+                Some(false) => {
+                    entry.state = State::Ignored;
+                    changes.push(Change::Ignored(Arc::clone(&entry.container)));
+                }
+                None => {}
+            }
+        }
+        let has_ended = entry.ended.is_some_and(|ended| ended <= now);
+        let is_over = match entry.state {
+            State::Undecided => false,
+            State::Ignored => has_ended,
+            State::Followed => {
+                has_ended
+                    && (!entry.container.name.is_empty()
+                        || deadline(entry).is_none_or(|deadline| deadline <= now))
+            }
+        };
+        if is_over && let Some(entry) = self.entries.remove(&key) {
+            // A mount namespace's number is used again.
+            if key.0 != 0 && self.past.insert(key) {
+                self.past_order.push_back(key);
+            }
+            if self.past_order.len() > REMEMBERED
+                && let Some(oldest) = self.past_order.pop_front()
+            {
+                self.past.remove(&oldest);
+            }
+            if entry.state == State::Followed {
+                changes.push(Change::Deleted(entry.container));
+            }
+        }
+    }
+}
+
+/// When something happens to an entry even if nothing is heard.
+fn deadline(entry: &Entry) -> Option<Instant> {
+    match (entry.state, entry.ended) {
+        (State::Undecided, _) => Some(entry.since + NAME_WAIT),
+        (State::Followed, Some(ended)) if entry.container.name.is_empty() => {
+            Some(ended + NAME_WAIT)
+        }
+        (_, Some(ended)) => Some(ended),
+        (_, None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gizmo_containers::SelectorTexts;
+
+    use super::*;
+
+    fn container(cgroup_id: u64, name: &str) -> Arc<Container> {
+        Arc::new(Container {
+            id: format!("id{cgroup_id}"),
+            name: name.to_owned(),
+            cgroup_id,
+            mntns_id: 77,
+            runtime_name: "docker".to_owned(),
+            ..Container::default()
+        })
+    }
+
+    fn named(names: &str) -> Roster {
+        let selector = Selector::parse(&SelectorTexts {
+            container: names.to_owned(),
+            ..SelectorTexts::default()
+        });
+        Roster::new(Meant {
+            selector: selector.unwrap(),
+            runtimes: Vec::new(),
+        })
+    }
+
+    fn hear(roster: &mut Roster, news: News, now: Instant) -> Vec<Change> {
+        let mut changes = Vec::new();
+        roster.hear(news, now, &mut changes);
+        changes
+    }
+
+    fn tick(roster: &mut Roster, now: Instant) -> Vec<Change> {
+        let mut changes = Vec::new();
+        roster.tick(now, &mut changes);
+        changes
+    }
+
+    #[test]
+    fn without_a_selector_everything_is_followed_at_once_and_named_later() {
+        let (mut roster, now) = (Roster::default(), Instant::now());
+        let begun = hear(&mut roster, News::Begun(container(1, "")), now);
+        assert_eq!(begun, [Change::Created(container(1, ""))]);
+        assert!(!roster.is_settled());
+        let told = hear(&mut roster, News::Told(container(1, "a")), now);
+        assert_eq!(told, [Change::Named(container(1, "a"))]);
+        assert!(roster.is_settled() && roster.deadline().is_none());
+        assert_eq!(hear(&mut roster, News::Told(container(1, "a")), now), []);
+        assert_eq!(
+            hear(&mut roster, News::Ended(1), now),
+            [Change::Deleted(container(1, "a"))]
+        );
+        assert_eq!(hear(&mut roster, News::Ended(1), now), []);
+    }
+
+    #[test]
+    fn one_that_ends_before_it_has_a_name_waits_for_it() {
+        let (mut roster, now) = (Roster::default(), Instant::now());
+        hear(&mut roster, News::Begun(container(1, "")), now);
+        assert_eq!(hear(&mut roster, News::Ended(1), now), []);
+        let told = hear(&mut roster, News::Told(container(1, "a")), now);
+        assert_eq!(
+            told,
+            [
+                Change::Named(container(1, "a")),
+                Change::Deleted(container(1, "a"))
+            ]
+        );
+        hear(&mut roster, News::Begun(container(2, "")), now);
+        hear(&mut roster, News::Ended(2), now);
+        assert_eq!(roster.deadline(), Some(now + NAME_WAIT));
+        assert_eq!(tick(&mut roster, now + NAME_WAIT / 2), []);
+        assert_eq!(
+            tick(&mut roster, now + NAME_WAIT),
+            [Change::Deleted(container(2, ""))]
+        );
+        // A name that comes too late is no reason to begin again.
+        assert_eq!(
+            hear(&mut roster, News::Told(container(2, "b")), now),
+            [Change::Named(container(2, "b"))]
+        );
+    }
+
+    #[test]
+    fn a_selector_waits_for_the_name() {
+        let (mut roster, now) = (named("a,!b"), Instant::now());
+        assert_eq!(hear(&mut roster, News::Begun(container(1, "")), now), []);
+        assert_eq!(
+            hear(&mut roster, News::Told(container(1, "a")), now),
+            [Change::Created(container(1, "a"))]
+        );
+        hear(&mut roster, News::Begun(container(2, "")), now);
+        assert_eq!(
+            hear(&mut roster, News::Told(container(2, "b")), now),
+            [Change::Ignored(container(2, "b"))]
+        );
+        // The whole life before the name.
+        hear(&mut roster, News::Begun(container(3, "")), now);
+        assert_eq!(hear(&mut roster, News::Ended(3), now), []);
+        let told = hear(&mut roster, News::Told(container(3, "a")), now);
+        assert_eq!(
+            told,
+            [
+                Change::Created(container(3, "a")),
+                Change::Deleted(container(3, "a"))
+            ]
+        );
+    }
+
+    #[test]
+    fn a_name_that_never_comes_is_counted() {
+        let (mut roster, now) = (named("a"), Instant::now());
+        hear(&mut roster, News::Begun(container(1, "")), now);
+        assert_eq!(
+            tick(&mut roster, now + NAME_WAIT),
+            [Change::Ignored(container(1, ""))]
+        );
+        assert_eq!(roster.unnamed(), 1);
+        assert!(roster.is_settled());
+        assert_eq!(hear(&mut roster, News::Ended(1), now), []);
+        assert_eq!(roster.deadline(), None);
+    }
+
+    #[test]
+    fn a_runtimes_word_counts_when_the_kernel_is_silent() {
+        let (mut roster, now) = (Roster::default(), Instant::now());
+        hear(&mut roster, News::Told(container(1, "a")), now);
+        assert_eq!(hear(&mut roster, News::Gone(container(1, "a")), now), []);
+        assert_eq!(
+            tick(&mut roster, now + END_WAIT),
+            [Change::Deleted(container(1, "a"))]
+        );
+        // Without a cgroup nobody else tells.
+        let bare = container(0, "b");
+        hear(&mut roster, News::Told(Arc::clone(&bare)), now);
+        assert_eq!(
+            hear(&mut roster, News::Gone(Arc::clone(&bare)), now),
+            [Change::Deleted(bare)]
+        );
+    }
+
+    #[test]
+    fn names_may_be_used_again_and_namespaces_too() {
+        let (mut roster, now) = (named("a"), Instant::now());
+        for cgroup_id in 1..4 {
+            let changes = hear(&mut roster, News::Begun(container(cgroup_id, "a")), now);
+            assert_eq!(changes, [Change::Created(container(cgroup_id, "a"))]);
+        }
+        assert_eq!(
+            hear(&mut roster, News::Ended(2), now),
+            [Change::Deleted(container(2, "a"))]
+        );
+    }
+
+    #[test]
+    fn other_runtimes_are_not_meant() {
+        let mut roster = Roster::new(Meant {
+            selector: Selector::default(),
+            runtimes: vec![RuntimeKind::Containerd],
+        });
+        let now = Instant::now();
+        assert_eq!(
+            hear(&mut roster, News::Begun(container(1, "")), now),
+            [Change::Ignored(container(1, ""))]
+        );
+        let unknown = Arc::new(Container {
+            runtime_name: String::new(),
+            ..(*container(2, "")).clone()
+        });
+        assert_eq!(
+            hear(&mut roster, News::Begun(Arc::clone(&unknown)), now),
+            []
+        );
+        let known = Arc::new(Container {
+            runtime_name: "containerd".into(),
+            ..(*container(2, "x")).clone()
+        });
+        assert_eq!(
+            hear(&mut roster, News::Told(Arc::clone(&known)), now),
+            [Change::Created(known)]
+        );
+    }
+
+    #[test]
+    fn what_is_no_container_is_ignored_at_once() {
+        let (mut roster, now) = (named("a"), Instant::now());
+        let service = container(9, "");
+        assert_eq!(
+            hear(&mut roster, News::NoContainer(Arc::clone(&service)), now),
+            [Change::Ignored(service)]
+        );
+        assert_eq!(
+            hear(&mut roster, News::Told(Arc::new(Container::default())), now),
+            []
+        );
+    }
+}
