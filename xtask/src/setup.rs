@@ -37,10 +37,13 @@ const DEBIAN_RUST: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-1
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
+/// What upstream's tool builds guests for; the tests run every guest for both.
+const WASI_TARGET: &str = "wasm32-wasip1";
+
 /// Installs what is missing and says so.
 pub(crate) fn run() -> anyhow::Result<()> {
     packages(&missing_packages(&PACKAGES))?;
-    wasm_target()?;
+    wasm_targets()?;
     mount_tracefs();
     Ok(())
 }
@@ -80,15 +83,27 @@ fn missing_packages<'a>(wanted: &[&'a str]) -> Vec<&'a str> {
         .collect()
 }
 
-/// The target for guests: by rustup where it can download, else Debian's toolchain.
-fn wasm_target() -> anyhow::Result<()> {
+/// The targets for guests: by rustup where it can download. Debian's toolchain can stand in for the first only, since
+/// WASI needs a C library.
+fn wasm_targets() -> anyhow::Result<()> {
+    if !add_target(WASI_TARGET) {
+        eprintln!(
+            "setup: rustup could not; guests for {WASI_TARGET} cannot be built, and their tests fail"
+        );
+    }
+    if add_target(WASM_TARGET) {
+        return Ok(());
+    }
+    eprintln!("setup: rustup could not; using Debian's Rust toolchain for guests");
+    packages(&missing_packages(&DEBIAN_RUST))
+}
+
+/// Adds a target if it is missing; whether it is there in the end.
+fn add_target(target: &str) -> bool {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     // The folder exists for targets without a standard library, too.
     let has_target = || {
-        let folder = shell::read(
-            &rustc,
-            &["--print", "target-libdir", "--target", WASM_TARGET],
-        );
+        let folder = shell::read(&rustc, &["--print", "target-libdir", "--target", target]);
         let entries = folder.and_then(|folder| std::fs::read_dir(folder.trim()).ok());
         entries.is_some_and(|mut entries| {
             entries.any(|entry| {
@@ -97,17 +112,13 @@ fn wasm_target() -> anyhow::Result<()> {
         })
     };
     if has_target() {
-        return Ok(());
+        return true;
     }
-    eprintln!("setup: adding the Rust target {WASM_TARGET} with rustup");
+    eprintln!("setup: adding the Rust target {target} with rustup");
     let added = Command::new("rustup")
-        .args(["target", "add", WASM_TARGET])
+        .args(["target", "add", target])
         .status();
-    if added.is_ok_and(|status| status.success()) && has_target() {
-        return Ok(());
-    }
-    eprintln!("setup: rustup could not; using Debian's Rust toolchain for guests");
-    packages(&missing_packages(&DEBIAN_RUST))
+    added.is_ok_and(|status| status.success()) && has_target()
 }
 
 /// System call declarations come from tracefs; without it a built-in table serves, so a failure is no error.

@@ -15,7 +15,15 @@ pub(crate) fn run(with_root: bool) -> anyhow::Result<()> {
     shell::run(shell::cargo().args(["test", "--workspace"]))?;
     if with_root {
         // One after the other: they count programs, cgroups and calls of the whole host.
-        let root_tests = ["test", "--workspace", "--test", "cli", "--test", "oracle"];
+        let root_tests = [
+            "test",
+            "--workspace",
+            "--lib",
+            "--test",
+            "cli",
+            "--test",
+            "oracle",
+        ];
         let serially = ["--", "--ignored", "--test-threads=1"];
         shell::run(shell::cargo().args(root_tests).args(serially))?;
         let cache_test = [

@@ -6,11 +6,15 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 
-use gizmo_model::map::{BpfMap, MapError, MapInfo, MapSpec, UpdateFlags, kind};
+use gizmo_model::map::{
+    BpfMap, MapError, MapInfo, MapSpec, PerfReader, PerfSpec, UpdateFlags, kind,
+};
 use libbpf_rs::{MapCore, MapHandle, MapType};
 
+use crate::perf::{self, Recording};
+
 /// As many CPUs as a kernel can be built for (CONFIG_NR_CPUS with CONFIG_MAXSMP on x86).
-const MOST_CPUS: usize = 8192;
+pub(crate) const MOST_CPUS: usize = 8192;
 
 /// CPUs that the kernel may ever bring up; per-CPU values have room for all of them.
 ///
@@ -24,6 +28,8 @@ pub fn possible_cpus() -> usize {
 pub(crate) struct LoadedMap {
     handle: MapHandle,
     info: MapInfo,
+    /// Which of the readers that were opened here has its buffers in the map.
+    recording: Recording,
 }
 
 impl LoadedMap {
@@ -42,7 +48,11 @@ impl LoadedMap {
             },
             max_entries: handle.max_entries(),
         };
-        Self { handle, info }
+        Self {
+            handle,
+            info,
+            recording: Recording::default(),
+        }
     }
 
     /// Creates a map without flags or BTF.
@@ -227,6 +237,18 @@ impl BpfMap for LoadedMap {
             .downcast_ref::<LoadedMap>()
             .ok_or_else(|| self.unsupported("update with this map"))?;
         self.write(key, &inner.fd().as_raw_fd().to_ne_bytes(), flags)
+    }
+
+    fn perf_reader(&self, spec: &PerfSpec) -> Result<Box<dyn PerfReader>, MapError> {
+        if self.info.kind != kind::PERF_EVENT_ARRAY {
+            return Err(self.unsupported("a perf reader"));
+        }
+        let recording = self.recording.clone();
+        let opened = perf::Reader::open(self.fd(), self.info.max_entries, recording, spec);
+        match opened {
+            Ok(reader) => Ok(Box::new(reader)),
+            Err(source) => Err(self.refused("opening of perf buffers", source)),
+        }
     }
 
     fn as_any(&self) -> &dyn Any {

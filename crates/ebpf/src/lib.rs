@@ -9,6 +9,7 @@ mod discover;
 mod error;
 mod libbpf_log;
 mod object;
+mod perf;
 mod settings;
 mod starts;
 mod structure;

@@ -38,6 +38,52 @@ impl<E: Into<Box<dyn StdError>>> Outcome for Result<(), E> {
     }
 }
 
+/// What a callback may return: an [`Outcome`], or a `Flow`, or a `Result` with a `Flow`.
+pub trait Verdict {
+    /// Whether to discard the packet, and the text of a failure.
+    #[doc(hidden)]
+    fn verdict(self) -> (bool, Option<String>);
+}
+
+impl<O: Outcome> Verdict for O {
+    fn verdict(self) -> (bool, Option<String>) {
+        (false, self.failure())
+    }
+}
+
+#[cfg(feature = "host-gizmo")]
+pub use flow::Flow;
+
+#[cfg(feature = "host-gizmo")]
+mod flow {
+    use super::*;
+
+    /// What becomes of a packet after a callback. Upstream's runtime knows nothing but going on.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum Flow {
+        /// It goes on to the next subscriber.
+        Continue,
+        /// No later subscriber sees it. Where the callback received one element of an array, that element is removed and
+        /// the others go on.
+        Discard,
+    }
+
+    impl Verdict for Flow {
+        fn verdict(self) -> (bool, Option<String>) {
+            (self == Flow::Discard, None)
+        }
+    }
+
+    impl<E: Into<Box<dyn StdError>>> Verdict for Result<Flow, E> {
+        fn verdict(self) -> (bool, Option<String>) {
+            match self {
+                Ok(flow) => flow.verdict(),
+                Err(error) => Err::<(), E>(error).verdict(),
+            }
+        }
+    }
+}
+
 /// Runs the handler of a phase and returns what the host wants to hear: 0, or 1 for a failure.
 pub fn run<O: Outcome>(handler: impl FnOnce() -> O) -> i32 {
     show_panics();
@@ -50,11 +96,13 @@ pub fn run<O: Outcome>(handler: impl FnOnce() -> O) -> i32 {
     }
 }
 
-/// Runs a callback for the host.
-pub fn dispatch(callback: u64, handle: u32) {
-    if let Some(text) = subscription::call(callback, handle) {
+/// Runs a callback for the host, and returns whether to discard the packet.
+pub fn dispatch(callback: u64, handle: u32) -> bool {
+    let (is_discarded, failure) = subscription::call(callback, handle);
+    if let Some(text) = failure {
         log::write(Level::Error, format_args!("callback failed: {text}"));
     }
+    is_discarded
 }
 
 /// Gives the host the cause of the failure that it is about to see.
@@ -123,14 +171,39 @@ macro_rules! export {
             $crate::private::API_VERSION
         }
 
+        $crate::export_callback! {}
+
+        $($crate::export_phase!($phase = $handler);)*
+    };
+}
+
+/// Exports the callback, with a result: 1 discards the packet.
+#[cfg(feature = "host-gizmo")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_callback {
+    () => {
+        #[doc(hidden)]
+        #[allow(unsafe_code, reason = "the host finds the function by its name")]
+        #[cfg_attr(target_family = "wasm", unsafe(export_name = "dataSourceCallback"))]
+        pub extern "C" fn gizmo_export_callback(callback: u64, _source: u32, data: u32) -> u32 {
+            $crate::private::dispatch(callback, data) as u32
+        }
+    };
+}
+
+/// Exports the callback as every host knows it.
+#[cfg(not(feature = "host-gizmo"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_callback {
+    () => {
         #[doc(hidden)]
         #[allow(unsafe_code, reason = "the host finds the function by its name")]
         #[cfg_attr(target_family = "wasm", unsafe(export_name = "dataSourceCallback"))]
         pub extern "C" fn gizmo_export_callback(callback: u64, _source: u32, data: u32) {
             $crate::private::dispatch(callback, data);
         }
-
-        $($crate::export_phase!($phase = $handler);)*
     };
 }
 
@@ -196,6 +269,16 @@ mod tests {
     fn success_has_no_failure() {
         assert_eq!(().failure(), None);
         assert_eq!(Ok::<(), Error>(()).failure(), None);
+    }
+
+    #[cfg(feature = "host-gizmo")]
+    #[test]
+    fn only_a_flow_discards() {
+        assert_eq!(().verdict(), (false, None));
+        assert_eq!(Flow::Continue.verdict(), (false, None));
+        assert_eq!(Ok::<_, Error>(Flow::Discard).verdict(), (true, None));
+        let failed: (bool, Option<String>) = Err::<Flow, _>("no").verdict();
+        assert_eq!(failed, (false, Some("no".to_owned())));
     }
 
     #[test]

@@ -45,8 +45,8 @@
 //!
 //! # Features
 //!
-//! - `host-gizmo` (default): use the host module `gizmo`. Upstream's runtime lacks it: turn it off for images that must
-//!   run there too.
+//! - `host-gizmo` (default): use the host module `gizmo`, and let callbacks discard packets. Upstream's runtime lacks
+//!   both: turn it off for images that must run there too.
 //! - `list` (default): `params::list`.
 
 // Not `forbid`: `raw` and `abi` are the two modules with unsafe code.
@@ -79,7 +79,9 @@ pub use config::set_config;
 #[cfg(feature = "host-gizmo")]
 pub use config::{set_constant, set_inner_max_entries, set_max_entries};
 pub use data::{ArrayPacket, Data, DataArray, Elements, NewElement, Packet, PacketView};
-pub use entry::Outcome;
+#[cfg(feature = "host-gizmo")]
+pub use entry::Flow;
+pub use entry::{Outcome, Verdict};
 pub use error::{Error, Result};
 pub use field::{Bytes, Field, FieldType, Scalar, Text};
 #[cfg(feature = "host-gizmo")]

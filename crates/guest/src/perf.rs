@@ -46,6 +46,14 @@ impl PerfReader {
         }
     }
 
+    /// As [`PerfReader::read`], into a vector that is given `bytes` first, all of them zero: those that the record lacks
+    /// stay so.
+    pub fn read_vec(&mut self, record: &mut Vec<u8>, bytes: usize) -> Result<bool> {
+        record.clear();
+        record.resize(bytes, 0);
+        self.read(record)
+    }
+
     /// Closes the buffers. Dropping does the same without telling whether it worked.
     pub fn close(self) -> Result<()> {
         let closed = raw::perf_reader_close(self.handle);

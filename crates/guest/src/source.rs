@@ -2,7 +2,7 @@
 
 use crate::abi::Input;
 use crate::data::{ArrayPacket, Data, DataArray, Packet, PacketView};
-use crate::entry::Outcome;
+use crate::entry::Verdict;
 use crate::field::{Field, FieldType};
 use crate::{Error, Result, raw, subscription};
 
@@ -108,8 +108,8 @@ impl DataSource {
     ///
     /// Subscribers with a lower priority come first. There is no way to unsubscribe. The callback can be entered again
     /// while it runs, if it emits on a source it is subscribed to, hence `Fn`: keep state in a `Cell` or `RefCell`, and
-    /// hold no borrow of it while emitting. An `Err` is logged.
-    pub fn subscribe<O: Outcome>(
+    /// hold no borrow of it while emitting. An `Err` is logged and the packet goes on; `Flow::Discard` ends its way.
+    pub fn subscribe<O: Verdict>(
         self,
         priority: i32,
         callback: impl Fn(DataSource, Data<'_>) -> O + 'static,
@@ -120,7 +120,7 @@ impl DataSource {
     }
 
     /// Calls `callback` for every array; elements can be read, changed and appended. See [`DataSource::subscribe`].
-    pub fn subscribe_array<O: Outcome>(
+    pub fn subscribe_array<O: Verdict>(
         self,
         priority: i32,
         callback: impl Fn(DataSource, DataArray<'_>) -> O + 'static,
@@ -131,7 +131,7 @@ impl DataSource {
     }
 
     /// Calls `callback` for every packet of either kind. See [`DataSource::subscribe`].
-    pub fn subscribe_packet<O: Outcome>(
+    pub fn subscribe_packet<O: Verdict>(
         self,
         priority: i32,
         callback: impl Fn(DataSource, PacketView<'_>) -> O + 'static,
@@ -141,13 +141,13 @@ impl DataSource {
         })
     }
 
-    fn subscribe_as<O: Outcome>(
+    fn subscribe_as<O: Verdict>(
         self,
         delivery: Delivery,
         priority: i32,
         callback: impl Fn(u32) -> O + 'static,
     ) -> Result<()> {
-        let id = subscription::add(move |handle| callback(handle).failure());
+        let id = subscription::add(move |handle| callback(handle).verdict());
         match raw::data_source_subscribe(self.handle, delivery as u32, priority, id) {
             0 => Ok(()),
             _ => {

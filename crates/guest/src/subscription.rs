@@ -6,15 +6,18 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Takes the handle of what is delivered; returns the text of a failure.
-type Callback = dyn Fn(u32) -> Option<String>;
+/// Whether to discard the packet, and the text of a failure.
+type Verdict = (bool, Option<String>);
+
+/// Takes the handle of what is delivered.
+type Callback = dyn Fn(u32) -> Verdict;
 
 thread_local! {
     static CALLBACKS: RefCell<Vec<Option<Rc<Callback>>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Keeps a callback and returns its number.
-pub(crate) fn add(callback: impl Fn(u32) -> Option<String> + 'static) -> u64 {
+pub(crate) fn add(callback: impl Fn(u32) -> Verdict + 'static) -> u64 {
     let callback: Rc<Callback> = Rc::new(callback);
     CALLBACKS.with_borrow_mut(|callbacks| {
         callbacks.push(Some(callback));
@@ -30,15 +33,18 @@ pub(crate) fn forget(id: u64) {
     drop(dropped);
 }
 
-/// Calls a callback; returns the text of its failure.
-pub(crate) fn call(id: u64, handle: u32) -> Option<String> {
+/// Calls a callback.
+pub(crate) fn call(id: u64, handle: u32) -> Verdict {
     let callback =
         CALLBACKS.with_borrow(|callbacks| slot(id).and_then(|slot| callbacks.get(slot)?.clone()));
     match callback {
         Some(callback) => callback(handle),
-        None => Some(format!(
-            "the host called callback {id}, which does not exist"
-        )),
+        None => (
+            false,
+            Some(format!(
+                "the host called callback {id}, which does not exist"
+            )),
+        ),
     }
 }
 
@@ -60,27 +66,28 @@ mod tests {
             let (depth, own_id) = (depth.clone(), own_id.clone());
             move |handle| {
                 depth.set(depth.get() + 1);
-                add(|_| None);
+                add(|_| (false, None));
                 if handle > 0 {
                     call(own_id.get(), handle - 1)
                 } else {
-                    Some("at the bottom".to_owned())
+                    (true, Some("at the bottom".to_owned()))
                 }
             }
         });
         own_id.set(id);
 
-        assert_eq!(call(id, 3).as_deref(), Some("at the bottom"));
+        assert_eq!(call(id, 3), (true, Some("at the bottom".to_owned())));
         assert_eq!(depth.get(), 4);
     }
 
     #[test]
     fn numbers_stay_valid_when_another_callback_is_forgotten() {
-        let first = add(|_| None);
-        let second = add(|handle| Some(handle.to_string()));
+        let first = add(|_| (false, None));
+        let second = add(|handle| (false, Some(handle.to_string())));
         forget(first);
-        assert!(call(first, 0).is_some_and(|text| text.contains("does not exist")));
-        assert_eq!(call(second, 7).as_deref(), Some("7"));
-        assert!(call(u64::MAX, 0).is_some());
+        let (_, text) = call(first, 0);
+        assert!(text.is_some_and(|text| text.contains("does not exist")));
+        assert_eq!(call(second, 7).1.as_deref(), Some("7"));
+        assert!(call(u64::MAX, 0).1.is_some());
     }
 }

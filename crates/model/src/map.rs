@@ -1,4 +1,4 @@
-//! BPF maps as guests see them: the trait that `gizmo-ebpf` implements and `gizmo-wasm` uses.
+//! BPF maps and perf buffers as guests see them: the traits that `gizmo-ebpf` implements and `gizmo-wasm` uses.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -128,8 +128,83 @@ pub trait BpfMap: Send + Sync {
         flags: UpdateFlags,
     ) -> Result<(), MapError>;
 
+    /// Opens a buffer per CPU, puts them into this perf event array, and so begins to record.
+    ///
+    /// # Errors
+    /// Not a perf event array, or the kernel's refusal.
+    fn perf_reader(&self, spec: &PerfSpec) -> Result<Box<dyn PerfReader>, MapError> {
+        let _ = spec;
+        let MapInfo { name, kind, .. } = self.info().clone();
+        Err(MapError::Unsupported {
+            map: name,
+            operation: "a perf reader",
+            kind,
+        })
+    }
+
     /// For the implementation, which needs its own type back in [`BpfMap::update_map`].
     fn as_any(&self) -> &dyn Any;
+}
+
+/// What to open a perf reader with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PerfSpec {
+    /// Bytes of each CPU's buffer, rounded up to a power of two of pages.
+    pub bytes_per_cpu: u32,
+    /// New records replace old ones, and the reader must be paused to be read. Else new records are lost when the buffer
+    /// is full.
+    pub is_overwritable: bool,
+}
+
+/// The buffers behind a perf event array. Dropping it closes them.
+pub trait PerfReader: Send {
+    /// Takes the buffers out of the map: nothing is recorded until [`PerfReader::resume`]. May be repeated.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    fn pause(&mut self) -> Result<(), PerfError>;
+
+    /// Puts the buffers into the map. May be repeated.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    fn resume(&mut self) -> Result<(), PerfError>;
+
+    /// Copies the next record to the beginning of `record` and returns its length; `None` when there is none now. Never
+    /// waits. Overwritable buffers yield the newest record first, others the oldest.
+    ///
+    /// # Errors
+    /// An overwritable reader that is not paused, or a record that is too long, which is lost then.
+    fn read(&mut self, record: &mut [u8]) -> Result<Option<usize>, PerfError>;
+
+    /// Records that were found missing so far.
+    fn lost(&self) -> u64;
+}
+
+/// Why an operation on a perf reader failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PerfError {
+    /// The kernel may be writing where we would read.
+    #[error("an overwritable perf reader must be paused before it is read")]
+    NotPaused,
+    /// The record does not fit and is gone.
+    #[error("a record of {bytes} bytes does not fit into {room} and is lost")]
+    TooLong {
+        /// Bytes of the record.
+        bytes: usize,
+        /// Bytes of the destination.
+        room: usize,
+    },
+    /// The kernel refused.
+    #[error("{operation} of a perf reader failed")]
+    Kernel {
+        /// What was tried.
+        operation: &'static str,
+        /// The kernel's answer.
+        #[source]
+        source: std::io::Error,
+    },
 }
 
 /// A map to be created.

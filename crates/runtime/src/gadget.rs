@@ -300,6 +300,9 @@ impl RunningGadget {
             for phase in [Phase::Stop, Phase::PostStop] {
                 if let Err(error) = guest.call(phase) {
                     errors.push(error.into());
+                }
+                // One that has ended would only say so again.
+                if guest.death().is_some() {
                     break;
                 }
             }

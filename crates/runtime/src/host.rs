@@ -1,7 +1,9 @@
 //! Facts about this host, for guests and formatters.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use gizmo_syscalls::{Abi, Parameter, fallback, tracefs};
 use rustix::time::{ClockId, clock_gettime};
@@ -27,6 +29,7 @@ pub struct HostKernel {
     wall_clock_offset_ns: i64,
     follows_command: bool,
     symbols: Kallsyms,
+    declarations: Declarations,
 }
 
 impl HostKernel {
@@ -45,6 +48,7 @@ impl HostKernel {
             wall_clock_offset_ns: wall_clock_offset_ns(),
             follows_command,
             symbols: Kallsyms::default(),
+            declarations: Declarations::default(),
         })
     }
 
@@ -88,10 +92,34 @@ impl gizmo_wasm::Kernel for HostKernel {
     }
 
     fn declaration(&self, name: &str) -> Option<Vec<Parameter>> {
-        let own = SYSCALL_EVENTS
-            .iter()
-            .find_map(|folder| read_format(Path::new(folder), name, self.abi));
-        own.or_else(|| Some(fallback::declaration(self.abi, name)?.parameters.clone()))
+        self.declarations.get(name, || {
+            let own = SYSCALL_EVENTS
+                .iter()
+                .find_map(|folder| read_format(Path::new(folder), name, self.abi));
+            own.or_else(|| Some(fallback::declaration(self.abi, name)?.parameters.clone()))
+        })
+    }
+}
+
+/// Declarations that somebody has asked for: the kernel's answer to a name does not change.
+#[derive(Default)]
+struct Declarations(Mutex<HashMap<String, Vec<Parameter>>>);
+
+impl Declarations {
+    /// What is known, else what `find` finds. Names without a declaration are not kept: guests may make them up without
+    /// end.
+    fn get(
+        &self,
+        name: &str,
+        find: impl FnOnce() -> Option<Vec<Parameter>>,
+    ) -> Option<Vec<Parameter>> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(parameters) = known.get(name) {
+            return Some(parameters.clone());
+        }
+        let parameters = find()?;
+        known.insert(name.to_owned(), parameters.clone());
+        Some(parameters)
     }
 }
 
@@ -163,6 +191,24 @@ mod tests {
         assert!(execve[0].is_pointer());
         assert!(host.declaration("foobar").is_none());
         assert!(host.declaration("../../etc").is_none());
+    }
+
+    #[test]
+    fn a_declaration_is_read_once() {
+        let declarations = Declarations::default();
+        let reads = std::cell::Cell::new(0);
+        let get = |name: &str| {
+            declarations.get(name, || {
+                reads.set(reads.get() + 1);
+                (name != "foobar").then(Vec::new)
+            })
+        };
+        for _ in 0..3 {
+            assert_eq!(get("execve"), Some(Vec::new()));
+        }
+        assert_eq!(reads.get(), 1);
+        assert_eq!((get("foobar"), get("foobar")), (None, None));
+        assert_eq!(reads.get(), 3);
     }
 
     #[test]

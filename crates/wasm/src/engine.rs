@@ -17,6 +17,9 @@ use crate::{host, sealed, wasi};
 /// Linear memory of a guest unless the options say otherwise: 256 pages (wasm-host-api.md 1.8).
 pub const DEFAULT_MEMORY_BYTES: u64 = 16 << 20;
 
+/// Buffers of one perf reader of a guest, over all CPUs, unless the options say otherwise.
+pub const DEFAULT_PERF_READER_BYTES: u64 = 64 << 20;
+
 /// Address space set aside per memory. Larger memories move when they grow. Not 4 GiB, which would save the bounds
 /// checks: a node runs many gadgets, and some limit address space.
 const RESERVATION_BYTES: u64 = DEFAULT_MEMORY_BYTES;
@@ -31,6 +34,8 @@ pub struct EngineOptions {
     pub cache_dir: Option<PathBuf>,
     /// Linear memory of a guest at most.
     pub max_memory_bytes: u64,
+    /// Buffers of one perf reader of a guest at most, over all CPUs.
+    pub max_perf_reader_bytes: u64,
 }
 
 impl Default for EngineOptions {
@@ -38,6 +43,7 @@ impl Default for EngineOptions {
         Self {
             cache_dir: None,
             max_memory_bytes: DEFAULT_MEMORY_BYTES,
+            max_perf_reader_bytes: DEFAULT_PERF_READER_BYTES,
         }
     }
 }
@@ -52,6 +58,7 @@ struct Inner {
     ticker: Ticker,
     cache: Option<Cache>,
     max_memory_bytes: u64,
+    max_perf_reader_bytes: u64,
 }
 
 /// A compiled module.
@@ -111,6 +118,7 @@ impl WasmEngine {
             ticker,
             cache,
             max_memory_bytes: options.max_memory_bytes,
+            max_perf_reader_bytes: options.max_perf_reader_bytes,
         })))
     }
 
@@ -205,6 +213,10 @@ impl WasmEngine {
 
     pub(crate) fn max_memory_bytes(&self) -> u64 {
         self.0.max_memory_bytes
+    }
+
+    pub(crate) fn max_perf_reader_bytes(&self) -> u64 {
+        self.0.max_perf_reader_bytes
     }
 
     pub(crate) fn link(&self, module: &wasmtime::Module) -> Result<InstancePre<State>, Error> {

@@ -121,12 +121,7 @@ impl Guest {
             slot: Mutex::new(Slot::Busy),
             freed: Condvar::new(),
         });
-        let state = State::new(
-            host,
-            Arc::downgrade(&shared),
-            shared.id,
-            shared.engine.max_memory_bytes(),
-        );
+        let state = State::new(host, Arc::downgrade(&shared), shared.id, &shared.engine);
         let mut store = Store::new(shared.engine.engine(), state);
         store.limiter(|state| &mut state.limits);
         store.epoch_deadline_callback(|mut context| context.data_mut().budget.tick());

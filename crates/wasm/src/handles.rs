@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Weak};
 
-use gizmo_model::map::BpfMap;
+use gizmo_model::map::{BpfMap, PerfReader};
 use gizmo_model::{DataSource, Element, Field, Packet};
 
 use crate::host::Refusal;
@@ -32,6 +32,16 @@ pub(crate) enum Object {
         /// Bytes that the guest answers for, when it has created the map.
         created: Option<u64>,
     },
+    PerfReader(Reader),
+}
+
+/// A perf reader, and what the host keeps about it.
+pub(crate) struct Reader {
+    pub(crate) reader: Box<dyn PerfReader>,
+    /// Bytes of its buffers, which the guest answers for.
+    pub(crate) bytes: u64,
+    /// It has been said that records are missing.
+    pub(crate) is_loss_told: bool,
 }
 
 impl Object {
@@ -186,6 +196,13 @@ impl Handles {
     pub(crate) fn map(&self, handle: u32) -> Result<(&Arc<dyn BpfMap>, Option<u64>), Refusal> {
         match &self.entry(handle)?.object {
             Object::Map { map, created } => Ok((map, *created)),
+            _ => Err(Refusal::BadHandle(handle)),
+        }
+    }
+
+    pub(crate) fn reader_mut(&mut self, handle: u32) -> Result<&mut Reader, Refusal> {
+        match &mut self.entry_mut(handle)?.object {
+            Object::PerfReader(reader) => Ok(reader),
             _ => Err(Refusal::BadHandle(handle)),
         }
     }

@@ -28,7 +28,9 @@ mod ticker;
 mod wasi;
 
 pub use context::{Deadlines, HostContext, Kernel, MntnsFilter};
-pub use engine::{DEFAULT_MEMORY_BYTES, EngineOptions, Module, WasmEngine};
+pub use engine::{
+    DEFAULT_MEMORY_BYTES, DEFAULT_PERF_READER_BYTES, EngineOptions, Module, WasmEngine,
+};
 pub use error::{Cause, Error};
 pub use guest::{Guest, Phase};
 pub use host::log::TARGET as LOG_TARGET;

@@ -59,6 +59,12 @@ pub(crate) const MAX_MAPS_BYTES: u64 = 1 << 30;
 /// Maps created and not released: traceloop makes one per container, and its outer map has 1024 entries.
 pub(crate) const MAX_CREATED_MAPS: usize = 2048;
 
+/// Perf readers that are open: traceloop as upstream has it opens one per container, and each takes a descriptor per CPU.
+pub(crate) const MAX_PERF_READERS: usize = 2048;
+
+/// Memory of all perf readers that are open: kernel memory that cannot be swapped out.
+pub(crate) const MAX_PERF_BYTES: u64 = 1 << 30;
+
 /// A key or value of a map as the host copies it; the kernel itself refuses values above some MiB.
 pub(crate) const MAX_MAP_VALUE_BYTES: usize = 4 << 20;
 

@@ -8,6 +8,7 @@ use gizmo_model::params::Param;
 use wasmtime::{AsContextMut, Caller, Memory, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
 
 use crate::context::HostContext;
+use crate::engine::WasmEngine;
 use crate::error::DeadlineExceeded;
 use crate::exports::Exports;
 use crate::guest::Shared;
@@ -35,6 +36,8 @@ pub(crate) struct State {
     pub(crate) log_rate: RateLimit,
     pub(crate) warning_rate: RateLimit,
     pub(crate) counts: Counts,
+    /// Bytes that one perf reader may have.
+    pub(crate) max_perf_reader_bytes: u64,
     pub(crate) wasi: Wasi,
     /// Why the guest is dead.
     pub(crate) dead: Option<String>,
@@ -53,6 +56,8 @@ pub(crate) struct Counts {
     pub(crate) config_calls: usize,
     pub(crate) created_maps: usize,
     pub(crate) map_bytes: u64,
+    pub(crate) perf_readers: usize,
+    pub(crate) perf_bytes: u64,
 }
 
 /// What the guest says about itself during a call.
@@ -68,10 +73,10 @@ impl State {
         host: HostContext,
         guest: Weak<Shared>,
         id: u64,
-        max_memory_bytes: u64,
+        engine: &WasmEngine,
     ) -> Self {
         let params = param_values(&host);
-        let memory = usize::try_from(max_memory_bytes).unwrap_or(usize::MAX);
+        let memory = usize::try_from(engine.max_memory_bytes()).unwrap_or(usize::MAX);
         Self {
             host,
             guest,
@@ -92,6 +97,7 @@ impl State {
             log_rate: RateLimit::new(LOG_LINES_PER_SECOND),
             warning_rate: RateLimit::new(WARNINGS_PER_SECOND),
             counts: Counts::default(),
+            max_perf_reader_bytes: engine.max_perf_reader_bytes(),
             wasi: Wasi::default(),
             dead: None,
             stopped: false,

@@ -10,5 +10,6 @@ mod help;
 mod hostile;
 mod images;
 mod misuse;
+mod phases;
 mod root;
 mod support;

@@ -3,7 +3,7 @@
 use wasmtime::{Caller, Linker};
 
 use crate::handles::Object;
-use crate::host::{IG, Refusal, host_function, map};
+use crate::host::{IG, Refusal, host_function, map, perf};
 use crate::state::State;
 
 pub(super) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -11,15 +11,16 @@ pub(super) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// A map that nobody else has is closed with its last handle (H18).
+/// Maps that nobody else has, and perf readers, are closed with their last handle (H18).
 fn release(caller: &mut Caller<'_, State>, handle: u32) -> Result<u32, Refusal> {
     let state = caller.data_mut();
-    if let Some(Object::Map {
-        created: Some(bytes),
-        ..
-    }) = state.handles.release(handle)?
-    {
-        map::disown(state, bytes);
+    match state.handles.release(handle)? {
+        Some(Object::Map {
+            created: Some(bytes),
+            ..
+        }) => map::disown(state, bytes),
+        Some(Object::PerfReader(reader)) => perf::close(state, reader),
+        _ => {}
     }
     Ok(0)
 }

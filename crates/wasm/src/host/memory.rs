@@ -62,11 +62,16 @@ pub(crate) fn string<'m>(
     bytes(memory, buffer, what, max).map(String::from_utf8_lossy)
 }
 
+/// The place of a destination buffer.
+pub(crate) fn destination(memory: &mut [u8], buffer: u64) -> Result<&mut [u8], Refusal> {
+    memory.get_mut(range(buffer)).ok_or(Refusal::Fixed(
+        "the destination lies outside the guest's memory",
+    ))
+}
+
 /// Writes a payload to the beginning of a destination buffer, or nothing when it does not fit.
 pub(crate) fn write(memory: &mut [u8], buffer: u64, payload: &[u8]) -> Result<(), Refusal> {
-    let place = memory.get_mut(range(buffer)).ok_or(Refusal::Fixed(
-        "the destination lies outside the guest's memory",
-    ))?;
+    let place = destination(memory, buffer)?;
     let room = place.len();
     let place = place.get_mut(..payload.len()).ok_or_else(|| {
         Refusal::Text(format!(

@@ -338,3 +338,105 @@ fn failing_subscribers_are_reported_to_the_emitter() {
         (eq (i32.const 1) (call $dataSourceEmitAndRelease (local.get $h) (call $dataSourceNewPacketSingle (local.get $h))))",
     ));
 }
+
+#[test]
+fn every_phase_may_emit_on_a_source_that_the_guest_listens_to() {
+    let emit = "(eq (i32.const 0) (call $dataSourceEmitAndRelease (i32.const 1) (call $dataSourceNewPacketSingle (i32.const 1))))";
+    let phase = |name: &str, calls: u32| {
+        format!(
+            "(func (export \"{name}\") (result i32) {emit} (eq (i32.const {calls}) (global.get $calls)) (i32.const 0))"
+        )
+    };
+    let guest = World::new().guest(&format!(
+        "(global $calls (mut i32) (i32.const 0))
+        (func (export \"dataSourceCallback\") (param i64 i32 i32)
+            (global.set $calls (i32.add (global.get $calls) (i32.const 1))))
+        {} {} {} {} {}",
+        init_text(&format!(
+            "(eq (i32.const 1) (call $newDataSource @\"ds\" (i32.const 1)))
+            (eq (i32.const 0) (call $dataSourceSubscribe (i32.const 1) (i32.const 3) (i32.const 0) (i64.const 0)))
+            {emit} (eq (i32.const 1) (global.get $calls))"
+        )),
+        phase("gadgetPreStart", 2),
+        phase("gadgetStart", 3),
+        phase("gadgetStop", 4),
+        // No more callbacks; that it may still emit is of no use, and no harm.
+        phase("gadgetPostStop", 4)
+    ));
+    for phase in crate::lifecycle::PHASES {
+        guest.call(phase).unwrap();
+    }
+}
+
+#[test]
+fn subscribers_are_called_by_priority_then_in_turn_and_by_type() {
+    // One digit of the order for each call: ids 1 to 6 on an array of two elements, 7 to 9 on a single source.
+    let world = World::new();
+    let many = world.source("many", Shape::Array);
+    let one = world.source("one", Shape::Single);
+    let guest = world.guest(&format!(
+        "(global $order (mut i64) (i64.const 0))
+        (func (export \"dataSourceCallback\") (param $id i64) (param i32 i32)
+            (global.set $order (i64.add (i64.mul (global.get $order) (i64.const 10)) (local.get $id))))
+        (func (export \"gadgetStart\") (result i32)
+            (eq64 (i64.const 4113362) (global.get $order)) (global.set $order (i64.const 0)) (i32.const 0))
+        (func (export \"gadgetStop\") (result i32) (eq64 (i64.const 978) (global.get $order)) (i32.const 0))
+        {}",
+        init_text(
+            "(local.set $h (call $getDataSource @\"many\"))
+            (eq (i32.const 0) (call $dataSourceSubscribe (local.get $h) (i32.const 1) (i32.const 0) (i64.const 1)))
+            (eq (i32.const 0) (call $dataSourceSubscribe (local.get $h) (i32.const 2) (i32.const 9) (i64.const 2)))
+            (eq (i32.const 0) (call $dataSourceSubscribe (local.get $h) (i32.const 1) (i32.const 0) (i64.const 3)))
+            (eq (i32.const 0) (call $dataSourceSubscribe (local.get $h) (i32.const 2) (i32.const -1) (i64.const 4)))
+            (eq (i32.const 0) (call $dataSourceSubscribe (local.get $h) (i32.const 3) (i32.const 8) (i64.const 6)))
+            (local.set $h (call $getDataSource @\"one\"))
+            (eq (i32.const 0) (call $dataSourceSubscribe (local.get $h) (i32.const 1) (i32.const 0) (i64.const 7)))
+            (eq (i32.const 1) (call $dataSourceSubscribe (local.get $h) (i32.const 2) (i32.const 0) (i64.const 5)))
+            (eq (i32.const 0) (call $dataSourceSubscribe (local.get $h) (i32.const 3) (i32.const 0) (i64.const 8)))
+            (eq (i32.const 0) (call $dataSourceSubscribe (local.get $h) (i32.const 3) (i32.const -2147483648) (i64.const 9)))"
+        )
+    ));
+    let elements = vec![many.new_element(), many.new_element()];
+    many.emit(Packet::Array(elements)).unwrap();
+    guest.call(Phase::Start).unwrap();
+    one.emit(one.new_packet()).unwrap();
+    guest.call(Phase::Stop).unwrap();
+}
+
+#[test]
+fn packets_and_elements_of_other_sources_are_refused() {
+    let ((), lines) = logged(|| {
+        init(
+            "(local.set $h (call $newDataSource @\"single\" (i32.const 1)))
+            (local.set $i (call $newDataSource @\"array\" (i32.const 2)))
+            (eq (i32.const 1) (call $dataSourceEmitAndRelease (local.get $i) (call $dataSourceNewPacketSingle (local.get $h))))
+            (eq (i32.const 1) (call $dataSourceEmitAndRelease (local.get $h) (call $dataSourceNewPacketArray (local.get $i))))
+            (local.set $j (call $dataSourceNewPacketArray (call $newDataSource @\"foreign\" (i32.const 2))))
+            (eq (i32.const 0) (call $dataArrayAppend (local.get $j) (call $dataArrayNew (local.get $j))))
+            (eq (i32.const 1) (call $dataSourceEmitAndRelease (local.get $i) (local.get $j)))
+            (eq (i32.const 1) (call $releaseHandle (local.get $j)))",
+        );
+    });
+    assert_eq!(lines.len(), 4, "{lines:?}");
+}
+
+#[test]
+fn a_bad_packet_or_element_is_told_once_with_its_number() {
+    let ((), lines) = logged(|| {
+        init(
+            "(local.set $h (call $newDataSource @\"many\" (i32.const 2)))
+            (local.set $i (call $dataSourceNewPacketArray (local.get $h)))
+            (eq (i32.const 1) (call $dataSourceEmitAndRelease (local.get $h) (i32.const 42)))
+            (eq (i32.const 1) (call $dataSourceEmitAndRelease (local.get $h) (local.get $h)))
+            (eq (i32.const 1) (call $dataArrayAppend (local.get $i) (i32.const 43)))
+            (eq (i32.const 1) (call $dataArrayRelease (local.get $i) (local.get $h)))",
+        );
+    });
+    let expected = [
+        "WARN dataSourceEmitAndRelease: handle 42 not found",
+        "WARN dataSourceEmitAndRelease: bad handle type for 1",
+        "WARN dataArrayAppend: handle 43 not found",
+        "WARN dataArrayRelease: bad handle type for 1",
+    ];
+    assert_eq!(lines, expected);
+}

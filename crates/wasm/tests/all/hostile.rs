@@ -39,7 +39,7 @@ const CALLS: [(i32, &str); 33] = [
     (1, "mapUpdate (local.get $m) BUF @\"AAAA\" (i64.const 0)"),
     (1, "mapUpdate (local.get $m) @\"keyA\" BUF (i64.const 0)"),
     (1, "mapDelete (local.get $m) BUF"),
-    (1, "perfReaderRead (local.get $m) BUF"),
+    (1, "perfReaderRead (local.get $r) BUF"),
     (1, "getSyscallName (i32.const 1) BUF"),
     (-1, "getSyscallID BUF"),
     (1, "getSyscallDeclaration BUF @[64,252]"),
@@ -64,6 +64,8 @@ fn every_buffer_is_checked() {
             (local.set $i (call $dataSourceAddField (local.get $h) @\"f\" (i32.const 12)))
             (local.set $j (call $dataSourceNewPacketSingle (local.get $h)))
             (local.set $m (call $newMap @\"m\" (i32.const 1) (i32.const 4) (i32.const 4) (i32.const 8)))
+            (local.set $r (call $newPerfReader (call $newMap @\"p\" (i32.const 4) (i32.const 4) (i32.const 4) (i32.const 0)) (i32.const 1) (i32.const 0)))
+            (ne (i32.const 0) (local.get $r))
             (eq (i32.const 0) (call $mapUpdate (local.get $m) @\"keyA\" @\"AAAA\" (i64.const 0)))
             (eq (i32.const 0) (call $fieldSet (local.get $i) (local.get $j) (i32.const 12) @\"text\"))\n",
         );
@@ -77,13 +79,17 @@ fn every_buffer_is_checked() {
         ));
         let mut world = World::new();
         world.params.insert("key".into(), "value".into());
-        world.guest(&init_text(&body).replace("(local $j i32)", "(local $j i32) (local $m i32)"));
+        world.guest(&init_text(&body).replace(
+            "(local $j i32)",
+            "(local $j i32) (local $m i32) (local $r i32)",
+        ));
     }
 }
 
 #[test]
 fn handles_of_every_wrong_type_are_refused() {
-    // 1 source, 2 field, 3 single packet, 4 array source, 5 array packet, 6 element, 7 map.
+    // 1 source, 2 field, 3 single packet, 4 array source, 5 array packet, 6 element, 7 map, 8 perf event array, 9 perf
+    // reader.
     let mut body = String::from(
         "(drop (call $newDataSource @\"ds\" (i32.const 1)))
         (drop (call $dataSourceAddField (i32.const 1) @\"f\" (i32.const 8)))
@@ -91,9 +97,11 @@ fn handles_of_every_wrong_type_are_refused() {
         (drop (call $newDataSource @\"many\" (i32.const 2)))
         (drop (call $dataSourceNewPacketArray (i32.const 4)))
         (drop (call $dataArrayNew (i32.const 5)))
-        (eq (i32.const 7) (call $newMap @\"m\" (i32.const 1) (i32.const 4) (i32.const 4) (i32.const 8)))\n",
+        (eq (i32.const 7) (call $newMap @\"m\" (i32.const 1) (i32.const 4) (i32.const 4) (i32.const 8)))
+        (eq (i32.const 8) (call $newMap @\"p\" (i32.const 4) (i32.const 4) (i32.const 4) (i32.const 4)))
+        (eq (i32.const 9) (call $newPerfReader (i32.const 8) (i32.const 1) (i32.const 1)))\n",
     );
-    let calls: [(&[i32], i32, &str); 17] = [
+    let calls: [(&[i32], i32, &str); 30] = [
         (
             &[1, 4],
             1,
@@ -117,7 +125,28 @@ fn handles_of_every_wrong_type_are_refused() {
             "fieldGetBuffer H (i32.const 3) (i32.const 14) @[64,64]",
         ),
         (&[2], 1, "fieldAddTag H @\"t\""),
-        (&[7], 1, "mapDelete H @\"keyA\""),
+        (&[5], 0, "dataArrayLen H"),
+        (
+            &[2],
+            1,
+            "fieldSet H (i32.const 3) (i32.const 8) (i64.const 0)",
+        ),
+        (
+            &[3, 6],
+            1,
+            "fieldSet (i32.const 2) H (i32.const 8) (i64.const 0)",
+        ),
+        (&[5], 1, "dataArrayAppend H (i32.const 6)"),
+        (&[5], 1, "dataArrayRelease H (i32.const 3)"),
+        (&[7, 8], 1, "mapDelete H @\"keyA\""),
+        (&[7], 1, "mapLookup H @\"keyA\" @[64,4]"),
+        (&[7], 1, "mapUpdate H @\"keyA\" @\"AAAA\" (i64.const 0)"),
+        (&[7, 8], 1, "mapRelease H"),
+        (&[8], 0, "newPerfReader H (i32.const 1) (i32.const 1)"),
+        (&[9], 1, "perfReaderPause H"),
+        (&[9], 1, "perfReaderResume H"),
+        (&[9], 1, "perfReaderRead H @[64,4]"),
+        (&[9], 1, "perfReaderClose H"),
         (
             &[3, 6],
             -1,
@@ -133,6 +162,8 @@ fn handles_of_every_wrong_type_are_refused() {
         5,
         6,
         7,
+        8,
+        9,
         42,
         65535,
         65536,

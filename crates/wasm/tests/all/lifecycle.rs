@@ -237,3 +237,56 @@ fn two_guests_may_call_each_other() {
     one.call(Phase::Start).unwrap();
     assert_eq!((one.death(), other.death()), (None, None));
 }
+
+#[test]
+fn handles_live_until_the_guest_is_closed() {
+    let world = World::new();
+    let ds = world.source("ds", Shape::Single);
+    let guest = world.guest(
+        "(global $map (mut i32) (i32.const 0))
+        (func (export \"gadgetStart\") (result i32)
+            (global.set $map (call $newMap @\"m\" (i32.const 1) (i32.const 4) (i32.const 4) (i32.const 8))) (i32.const 0))
+        (func (export \"gadgetPostStop\") (result i32)
+            (eq (i32.const 0) (call $mapUpdate (global.get $map) @\"keyA\" @\"AAAA\" (i64.const 0)))
+            (ne (i32.const 0) (call $getDataSource @\"ds\")) (i32.const 0))",
+    );
+    for phase in PHASES {
+        guest.call(phase).unwrap();
+        assert_eq!(world.maps.open(), usize::from(phase != Phase::PreStart));
+    }
+    drop(guest);
+    assert_eq!(world.maps.open(), 0);
+    ds.emit(ds.new_packet()).unwrap();
+}
+
+#[test]
+fn events_from_other_threads_between_stop_and_close_are_harmless() {
+    let world = World::new();
+    let ds = world.source("containers", Shape::Single);
+    let guest = world.guest(&format!(
+        "(global $stopped (mut i32) (i32.const 0))
+        (func (export \"dataSourceCallback\") (param i64 i32 i32) (eq (i32.const 0) (global.get $stopped)))
+        (func (export \"gadgetStop\") (result i32) (global.set $stopped (i32.const 1)) (i32.const 0))
+        {}",
+        init_text("(eq (i32.const 0) (call $dataSourceSubscribe (call $getDataSource @\"containers\") (i32.const 1) (i32.const 0) (i64.const 0)))")
+    ));
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let ((), lines) = logged(|| {
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Relaxed) {
+                        ds.emit(ds.new_packet()).unwrap();
+                    }
+                });
+            }
+            for phase in PHASES {
+                guest.call(phase).unwrap();
+            }
+            assert_eq!(guest.death(), None);
+            drop(guest);
+            stop.store(true, Ordering::Relaxed);
+        });
+    });
+    assert!(lines.is_empty(), "{lines:?}");
+}

@@ -9,6 +9,7 @@ mod lifecycle;
 mod map;
 mod measure;
 mod names;
+mod perf;
 mod support;
 mod system;
 mod timing;

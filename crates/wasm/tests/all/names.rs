@@ -4,13 +4,14 @@ use gizmo_wasm::WasmEngine;
 
 use crate::support::{World, module_text, plain};
 
-const TEXTS: [&str; 8] = [
+const TEXTS: [&str; 9] = [
     include_str!("datasource.rs"),
     include_str!("field.rs"),
     include_str!("hostile.rs"),
     include_str!("instantiate.rs"),
     include_str!("lifecycle.rs"),
     include_str!("map.rs"),
+    include_str!("perf.rs"),
     include_str!("system.rs"),
     include_str!("timing.rs"),
 ];

@@ -1,4 +1,4 @@
-//! All guests, compiled by one cargo inside the cargo that runs us: with a target folder of its own, since the outer one
+//! All guests, compiled by one cargo per target inside the cargo that runs us: with a target folder of its own, since the outer one
 //! is locked, and without the outer one's variables. `crates/image/src/build/rust.rs` tells more about both.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,37 @@ use gizmo_wasm::Module;
 
 use crate::support::{ENGINE, chain};
 
-const TARGET: &str = "wasm32-unknown-unknown";
+/// The guest that is built alone: cargo would give it the features that the others ask for.
+const PORTABLE: &str = "portable";
+
+/// A target that guests are built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// Nothing but the host's functions.
+    Freestanding,
+    /// With WASI, as upstream's tool builds guests.
+    Wasip1,
+}
+
+impl Target {
+    fn triple(self) -> &'static str {
+        match self {
+            Target::Freestanding => "wasm32-unknown-unknown",
+            Target::Wasip1 => "wasm32-wasip1",
+        }
+    }
+
+    fn modules(self) -> &'static BTreeMap<String, Vec<u8>> {
+        static FREESTANDING: LazyLock<BTreeMap<String, Vec<u8>>> =
+            LazyLock::new(|| compile_all(Target::Freestanding));
+        static WASIP1: LazyLock<BTreeMap<String, Vec<u8>>> =
+            LazyLock::new(|| compile_all(Target::Wasip1));
+        match self {
+            Target::Freestanding => &FREESTANDING,
+            Target::Wasip1 => &WASIP1,
+        }
+    }
+}
 
 /// Variables of the outer cargo that say where things are; all others are about another build.
 const KEPT: [&str; 6] = [
@@ -31,13 +61,11 @@ const FOREIGN: [&str; 6] = [
     "MFLAGS",
 ];
 
-static MODULES: LazyLock<BTreeMap<String, Vec<u8>>> = LazyLock::new(compile_all);
-
 /// The guest in `testing/guests/<folder>`.
 #[track_caller]
-pub fn module(folder: &str) -> Module {
+pub fn module(folder: &str, target: Target) -> Module {
     ENGINE
-        .load(&MODULES[folder], "", None)
+        .load(&target.modules()[folder], "", None)
         .unwrap_or_else(|error| panic!("{folder}: {}", chain(&error)))
 }
 
@@ -57,36 +85,54 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn compile_all() -> BTreeMap<String, Vec<u8>> {
+fn compile_all(target: Target) -> BTreeMap<String, Vec<u8>> {
     crate::support::keep_log_on();
-    let folders = folders();
+    let (portable, others): (Vec<_>, Vec<_>) =
+        folders().into_iter().partition(|name| name == PORTABLE);
     let target_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
-    let mut cargo = cargo();
-    cargo.args(["build", "--release", "--target", TARGET, "--target-dir"]);
-    cargo.arg(&target_dir);
-    for folder in &folders {
+    let mut modules = BTreeMap::new();
+    for group in [others, portable] {
+        compile(&group, target, &target_dir);
+        modules.extend(group.into_iter().map(|folder| {
+            let file = format!("guest_{}.wasm", folder.replace('-', "_"));
+            let path = target_dir.join(target.triple()).join("release").join(file);
+            let bytes = fs::read(&path);
+            let bytes = bytes.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            (folder, bytes)
+        }));
+    }
+    modules
+}
+
+fn compile(folders: &[String], target: Target, target_dir: &Path) {
+    let mut cargo = cargo(target);
+    cargo.args(["build", "--release", "--target", target.triple()]);
+    cargo.arg("--target-dir").arg(target_dir);
+    for folder in folders {
         cargo.args(["--package", &format!("guest-{folder}")]);
     }
     let output = cargo.output().expect("cargo");
     assert!(
         output.status.success(),
-        "the guests cannot be built:\n{}",
+        "the guests cannot be built for {}:\n{}",
+        target.triple(),
         String::from_utf8_lossy(&output.stderr)
     );
-    let read = |folder: String| {
-        let file = format!("guest_{}.wasm", folder.replace('-', "_"));
-        let path = target_dir.join(TARGET).join("release").join(file);
-        let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        (folder, bytes)
-    };
-    folders.into_iter().map(read).collect()
 }
 
-/// The cargo that runs us, or Debian's, which builds the standard library itself, where the target is not installed.
-fn cargo() -> Command {
-    let mut cargo = if has_target() {
+/// The cargo that runs us, or Debian's, which builds the standard library itself, where the target is not installed. It
+/// cannot do that for WASI, which needs a C library.
+fn cargo(target: Target) -> Command {
+    let mut cargo = if has_target(target) {
         clean(&std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()))
     } else {
+        assert_eq!(
+            target,
+            Target::Freestanding,
+            "the Rust target {} is missing: rustup target add {}",
+            target.triple(),
+            target.triple()
+        );
         let mut cargo = clean("/usr/bin/cargo");
         cargo
             .args(["-Z", "build-std=std,panic_abort"])
@@ -100,9 +146,9 @@ fn cargo() -> Command {
     cargo
 }
 
-fn has_target() -> bool {
+fn has_target(target: Target) -> bool {
     let output = clean("rustc")
-        .args(["--print", "target-libdir", "--target", TARGET])
+        .args(["--print", "target-libdir", "--target", target.triple()])
         .output();
     let folder = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     folder.is_ok_and(|folder| {

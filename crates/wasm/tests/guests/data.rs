@@ -190,3 +190,34 @@ pub fn template(module: &Module) {
         "gadgetInit failed: `min-depth` is no number: `three`"
     );
 }
+
+pub fn discard(module: &Module) {
+    let world = world();
+    let one = world.source("one", Shape::Single);
+    let many = world.source("many", Shape::Array);
+    let fields = [&one, &many].map(|source| add(source, "n", Kind::Uint32));
+    let guest = init(module, world.context());
+    let seen = [(&one, &fields[0]), (&many, &fields[1])].map(|(source, field)| {
+        let field = Arc::clone(field);
+        collect(source, move |element| field.value(element).unwrap())
+    });
+    let ((), lines) = logged(|| {
+        for number in [1, 2, 3, 7, 8] {
+            let mut element = one.new_element();
+            fields[0].set_value(&mut element, number).unwrap();
+            one.emit(single(element)).unwrap();
+        }
+        for numbers in [vec![1, 2, 3, 4], vec![1000, 1], vec![]] {
+            let elements = numbers.into_iter().map(|number| {
+                let mut element = many.new_element();
+                fields[1].set_value(&mut element, number).unwrap();
+                element
+            });
+            many.emit(Packet::Array(elements.collect())).unwrap();
+        }
+        finish(&guest);
+    });
+    assert_eq!(errors(&lines), ["ERROR callback failed: seven"]);
+    assert_eq!(*seen[0].lock().unwrap(), [[1], [3], [7]]);
+    assert_eq!(*seen[1].lock().unwrap(), [vec![1, 3], vec![]]);
+}

@@ -1,11 +1,14 @@
 //! Host tests of the guests in `testing/guests`, one for each: what the host provides and what is expected of it stands
 //! at the top of the guest's `lib.rs`.
 //!
-//! `build` compiles all guests once per run. The list below makes a test of each of its lines, and one more test
-//! compares the list with the folders.
+//! `build` compiles all guests once per run and target. The list below makes a test of each of its lines for each target;
+//! two more tests compare the list with the folders, and what the guests import with what the host has.
+
+use gizmo_wasm::{ModuleInfo, WasmEngine};
 
 mod build;
 mod data;
+mod examples;
 mod host;
 mod hostile;
 mod maps;
@@ -27,9 +30,20 @@ macro_rules! guests {
         $(
             #[test]
             fn $test() {
-                $file::$test(&build::module($folder));
+                $file::$test(&build::module($folder, build::Target::Freestanding));
             }
         )+
+
+        mod wasip1 {
+            use super::*;
+
+            $(
+                #[test]
+                fn $test() {
+                    $file::$test(&build::module($folder, build::Target::Wasip1));
+                }
+            )+
+        }
     };
 }
 
@@ -39,6 +53,10 @@ guests! {
     "config" config: system;
     "dataarray" dataarray: data;
     "dataemit" dataemit: data;
+    "discard" discard: data;
+    "example-enrich" example_enrich: examples;
+    "example-map" example_map: examples;
+    "example-source" example_source: examples;
     "failing" failing: misuse;
     "fields" fields: data;
     "filtering" filtering: system;
@@ -54,7 +72,10 @@ guests! {
     "mapofmap" mapofmap: maps;
     "nesting" nesting: data;
     "params" params: system;
+    "percpu" percpu: maps;
     "perf" perf: maps;
+    "perfloop" perfloop: maps;
+    "portable" portable: system;
     "syscall" syscall: system;
     "template" template: data;
     "tuning" tuning: maps;
@@ -67,4 +88,22 @@ fn every_guest_has_a_host_test() {
         TESTED,
         "a folder in `testing/guests` has no line in the list above, or the other way round"
     );
+}
+
+#[test]
+fn every_function_has_a_guest() {
+    let mut missing: Vec<_> = WasmEngine::host_functions().collect();
+    for folder in TESTED {
+        let module = build::module(folder, build::Target::Freestanding);
+        let info = ModuleInfo::of(&module).unwrap();
+        missing.retain(|(from, name)| {
+            let imported = match *from {
+                "ig" => &info.upcalls,
+                _ => &info.gizmo_upcalls,
+            };
+            !imported.iter().any(|known| known == name)
+        });
+    }
+    // Guests import no more than they use.
+    assert!(missing.is_empty(), "no guest calls {missing:?}");
 }

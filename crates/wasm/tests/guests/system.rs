@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use gizmo_model::map::{BpfMap, kind};
-use gizmo_wasm::Module;
+use gizmo_model::{Kind, Shape};
+use gizmo_wasm::{Module, ModuleInfo, Phase};
 
-use crate::host::{ModernKernel, errors, run, world};
-use crate::support::FakeMap;
+use crate::host::{ModernKernel, add, collect, errors, init, run, single, world};
+use crate::support::{FakeMap, chain, logged};
 
 pub fn config(module: &Module) {
     let world = world();
@@ -51,4 +52,23 @@ pub fn params(module: &Module) {
 
 pub fn syscall(module: &Module) {
     run(module, world().context());
+}
+
+pub fn portable(module: &Module) {
+    let info = ModuleInfo::of(module).unwrap();
+    assert_eq!(info.gizmo_upcalls, Vec::<String>::new());
+    let mut world = world();
+    world.params.insert("step".into(), "5".into());
+    let one = world.source("one", Shape::Single);
+    let n = add(&one, "n", Kind::Uint32);
+    let guest = init(module, world.context());
+    let field = Arc::clone(&n);
+    let seen = collect(&one, move |element| field.value(element).unwrap());
+    let mut element = one.new_element();
+    n.set_value(&mut element, 37).unwrap();
+    one.emit(single(element)).unwrap();
+    assert_eq!(*seen.lock().unwrap(), [[42]]);
+    let (error, lines) = logged(|| guest.call(Phase::Stop).unwrap_err());
+    assert_eq!(chain(&error), "gadgetStop failed: on purpose");
+    assert_eq!(lines, ["ERROR on purpose"]);
 }

@@ -279,7 +279,10 @@ fn start() -> Result<(), Error> {
         mapUpdate(map, buffer(&[0; 11]), value, 0) == 1;
         mapLookup(map, BEYOND, destination(&mut [0; 4])) == 1;
         mapLookup(map, key, BEYOND) == 1;
+        mapLookup(map, buffer(&[0; 13]), destination(&mut [0; 4])) == 1;
+        mapUpdate(map, key, buffer(&[0; 5]), 0) == 1;
         mapDelete(map, BEYOND) == 1;
+        mapDelete(map, buffer(&[0; 11])) == 1;
         mapRelease(map) == 1;
         newPerfReader(map, 4096, 1) == 0;
         newPerfReader(UNKNOWN, 4096, 1) == 0;

@@ -31,7 +31,17 @@ fn start() -> Result<(), Error> {
         "unexpected record: {:?}",
         &record[..10]
     );
-    while reader.read(&mut record)? {}
+    let mut record = Vec::new();
+    ensure!(
+        reader.read_vec(&mut record, 512)?,
+        "there is no second record"
+    );
+    ensure!(
+        record.len() == 512 && record.starts_with(&[42, 0, 0, 0, 42, 0, 0, 0, 43, 0]),
+        "unexpected second record"
+    );
+    while reader.read_vec(&mut record, 512)? {}
+    ensure!(record == [0; 512], "bytes of an earlier record are left");
     reader.resume()?;
     reader.close()
 }

@@ -2,9 +2,11 @@
 
 mod commands;
 mod filters;
+mod guests;
 mod images;
 mod modes;
 mod objects;
+mod perf;
 mod records;
 mod rights;
 mod safety;

@@ -1,11 +1,12 @@
-//! Maps, settings and a kernel that exist in memory only.
+//! Maps, perf rings, settings and a kernel that exist in memory only.
 
 use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, Weak};
 
 use gizmo_model::map::{
-    BpfMap, MapError, MapInfo, MapSpec, Maps, ObjectSettings, SettingError, UpdateFlags, kind,
+    BpfMap, MapError, MapInfo, MapSpec, Maps, ObjectSettings, PerfError, PerfReader, PerfSpec,
+    SettingError, UpdateFlags, kind,
 };
 use gizmo_syscalls::{Abi, Parameter};
 use gizmo_wasm::Kernel;
@@ -18,6 +19,74 @@ pub struct FakeMap {
     info: MapInfo,
     values: Arc<Values>,
     inner: Arc<Mutex<HashMap<Vec<u8>, FakeMap>>>,
+    /// What readers of a perf event array find.
+    pub ring: Arc<Mutex<FakeRing>>,
+}
+
+/// What a perf event array's readers share with the test.
+#[derive(Default)]
+pub struct FakeRing {
+    /// Records that are readable, oldest first.
+    pub records: VecDeque<Vec<u8>>,
+    /// Records that readers find to be missing.
+    pub lost: u64,
+    /// The specifications of the readers that are open.
+    pub open: Vec<PerfSpec>,
+    /// Whether a reader has its buffers in the map.
+    pub is_recording: bool,
+    /// How often readers were paused.
+    pub pauses: u32,
+}
+
+struct FakeReader {
+    spec: PerfSpec,
+    ring: Arc<Mutex<FakeRing>>,
+}
+
+impl PerfReader for FakeReader {
+    fn pause(&mut self) -> Result<(), PerfError> {
+        let mut ring = self.ring.lock().unwrap();
+        ring.is_recording = false;
+        ring.pauses += 1;
+        Ok(())
+    }
+
+    fn resume(&mut self) -> Result<(), PerfError> {
+        self.ring.lock().unwrap().is_recording = true;
+        Ok(())
+    }
+
+    fn read(&mut self, record: &mut [u8]) -> Result<Option<usize>, PerfError> {
+        let mut ring = self.ring.lock().unwrap();
+        if self.spec.is_overwritable && ring.is_recording {
+            return Err(PerfError::NotPaused);
+        }
+        let next = if self.spec.is_overwritable {
+            ring.records.pop_back()
+        } else {
+            ring.records.pop_front()
+        };
+        let Some(next) = next else { return Ok(None) };
+        let (bytes, room) = (next.len(), record.len());
+        let place = record
+            .get_mut(..bytes)
+            .ok_or(PerfError::TooLong { bytes, room })?;
+        place.copy_from_slice(&next);
+        Ok(Some(bytes))
+    }
+
+    fn lost(&self) -> u64 {
+        self.ring.lock().unwrap().lost
+    }
+}
+
+impl Drop for FakeReader {
+    fn drop(&mut self) {
+        let mut ring = self.ring.lock().unwrap();
+        let at = ring.open.iter().position(|spec| *spec == self.spec);
+        ring.open.remove(at.unwrap());
+        ring.is_recording = false;
+    }
 }
 
 impl FakeMap {
@@ -38,6 +107,7 @@ impl FakeMap {
             },
             values: Arc::default(),
             inner: Arc::default(),
+            ring: Arc::default(),
         }
     }
 
@@ -90,13 +160,30 @@ impl BpfMap for FakeMap {
         Ok(found.map(|map| Arc::new(map) as Arc<dyn BpfMap>))
     }
 
-    fn update_map(&self, key: &[u8], inner: &dyn BpfMap, _: UpdateFlags) -> Result<(), MapError> {
+    fn update_map(
+        &self,
+        key: &[u8],
+        inner: &dyn BpfMap,
+        flags: UpdateFlags,
+    ) -> Result<(), MapError> {
         let inner = inner.as_any().downcast_ref::<FakeMap>().unwrap();
-        self.inner
-            .lock()
-            .unwrap()
-            .insert(key.to_vec(), inner.clone());
+        let mut maps = self.inner.lock().unwrap();
+        if flags == 1 && maps.contains_key(key) {
+            return Err(self.refused("an update", 17));
+        }
+        maps.insert(key.to_vec(), inner.clone());
         Ok(())
+    }
+
+    fn perf_reader(&self, spec: &PerfSpec) -> Result<Box<dyn PerfReader>, MapError> {
+        assert_eq!(self.info.kind, kind::PERF_EVENT_ARRAY);
+        let mut ring = self.ring.lock().unwrap();
+        ring.open.push(*spec);
+        ring.is_recording = true;
+        Ok(Box::new(FakeReader {
+            spec: *spec,
+            ring: Arc::clone(&self.ring),
+        }))
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -108,6 +195,7 @@ impl BpfMap for FakeMap {
 pub struct FakeMaps {
     pub named: Mutex<BTreeMap<String, FakeMap>>,
     created: Mutex<Vec<Weak<Values>>>,
+    specs: Mutex<Vec<MapSpec>>,
 }
 
 impl FakeMaps {
@@ -122,6 +210,20 @@ impl FakeMaps {
     pub fn open(&self) -> usize {
         let created = self.created.lock().unwrap();
         created.iter().filter(|map| map.strong_count() > 0).count()
+    }
+
+    /// Type, sizes and entries of all maps that were created.
+    pub fn specs(&self) -> Vec<(u32, u32, u32, u32)> {
+        let specs = self.specs.lock().unwrap();
+        let sizes = |spec: &MapSpec| {
+            (
+                spec.kind,
+                spec.key_bytes,
+                spec.value_bytes,
+                spec.max_entries,
+            )
+        };
+        specs.iter().map(sizes).collect()
     }
 
     fn hand_out(&self, map: FakeMap) -> Arc<dyn BpfMap> {
@@ -141,7 +243,12 @@ impl Maps for FakeMaps {
     }
 
     fn create(&self, spec: &MapSpec) -> Result<Arc<dyn BpfMap>, MapError> {
-        let (key, value) = (spec.key_bytes as usize, spec.value_bytes as usize);
+        self.specs.lock().unwrap().push(spec.clone());
+        let (key, mut value) = (spec.key_bytes as usize, spec.value_bytes as usize);
+        let per_cpu = [kind::PERCPU_HASH, kind::PERCPU_ARRAY, kind::LRU_PERCPU_HASH];
+        if per_cpu.contains(&spec.kind) {
+            value = value.next_multiple_of(8) * FakeKernel.possible_cpus() as usize;
+        }
         Ok(self.hand_out(FakeMap::new(
             &spec.name,
             spec.kind,
