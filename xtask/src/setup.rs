@@ -8,8 +8,8 @@ use anyhow::{Context, bail};
 use crate::shell;
 
 /// Debian packages: the eBPF compiler, libclang for bindgen, what libbpf-sys builds its vendored libelf with, and what the
-/// tests compare with and compile.
-const PACKAGES: [&str; 20] = [
+/// tests compare with and compile: strace, libraries for 32-bit programs, kernel headers of other architectures.
+const PACKAGES: [&str; 25] = [
     "clang-19",
     "llvm-19",
     "libclang1-19",
@@ -29,6 +29,11 @@ const PACKAGES: [&str; 20] = [
     "libc6-dev-i386",
     "strace",
     "bpftool",
+    "linux-libc-dev-arm64-cross",
+    "linux-libc-dev-armhf-cross",
+    "linux-libc-dev-ppc64el-cross",
+    "linux-libc-dev-riscv64-cross",
+    "linux-libc-dev-s390x-cross",
     "util-linux",
 ];
 

@@ -13,6 +13,9 @@ pub(crate) fn run(with_root: bool) -> anyhow::Result<()> {
     setup::run()?;
     // Always the whole workspace: another selection of packages has other features and builds wasmtime anew.
     shell::run(shell::cargo().args(["test", "--workspace"]))?;
+    // Marked `packages`: they need what `setup` has just installed, which tier 1 cannot count on.
+    let package_tests = ["test", "--workspace", "--test", "headers"];
+    shell::run(shell::cargo().args(package_tests).args(["--", "--ignored"]))?;
     if with_root {
         // One after the other: they count programs, cgroups and calls of the whole host.
         let root_tests = [

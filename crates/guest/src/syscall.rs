@@ -70,6 +70,14 @@ mod by_abi {
         Arm64 = 3,
         /// 32-bit Arm.
         Arm = 4,
+        /// 64-bit RISC-V.
+        Riscv64 = 5,
+        /// 64-bit IBM Z.
+        S390x = 6,
+        /// 64-bit POWER, little-endian.
+        Ppc64le = 7,
+        /// 64-bit LoongArch.
+        LoongArch64 = 8,
     }
 
     #[cfg(feature = "list")]
@@ -81,6 +89,10 @@ mod by_abi {
                 gizmo_syscalls::Abi::X32 => Abi::X32,
                 gizmo_syscalls::Abi::Aarch64 => Abi::Arm64,
                 gizmo_syscalls::Abi::Arm => Abi::Arm,
+                gizmo_syscalls::Abi::Riscv64 => Abi::Riscv64,
+                gizmo_syscalls::Abi::S390x => Abi::S390x,
+                gizmo_syscalls::Abi::Ppc64le => Abi::Ppc64le,
+                gizmo_syscalls::Abi::LoongArch64 => Abi::LoongArch64,
             }
         }
     }

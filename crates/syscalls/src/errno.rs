@@ -1,7 +1,9 @@
 //! Error numbers: their names and texts.
 //!
-//! This file owns the table of the generic numbering, which all our ABIs share. Texts are glibc's, as strace shows
-//! them. Numbers from 512 on never reach a program: a tracer sees them before the kernel restarts or finishes a call.
+//! This file owns the table of the generic numbering, which all our ABIs share but for one number of POWER. Texts are
+//! glibc's, as strace shows them. Numbers from 512 on never reach a program: a tracer sees them before the kernel restarts or finishes a call.
+
+use crate::Abi;
 
 /// An error number's name and what it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,18 @@ pub fn lookup(errno: u32) -> Option<Errno> {
     let index = ERRORS.binary_search_by_key(&errno, |row| row.0).ok()?;
     let (_, name, text) = ERRORS[index];
     Some(Errno { name, text })
+}
+
+/// As [`lookup`], for a call made through `abi`.
+pub fn lookup_in(abi: Abi, errno: u32) -> Option<Errno> {
+    match (abi, errno) {
+        // Elsewhere this is another name of `EDEADLK`, and 58 is no error.
+        (Abi::Ppc64le, 58) => Some(Errno {
+            name: "EDEADLOCK",
+            text: "File locking deadlock error",
+        }),
+        _ => lookup(errno),
+    }
 }
 
 /// The error number in a call's return value, if that is one.
@@ -228,6 +242,13 @@ mod tests {
         assert_errno(11, "EAGAIN", "Resource temporarily unavailable");
         assert_errno(35, "EDEADLK", "Resource deadlock avoided");
         assert_errno(95, "EOPNOTSUPP", "Operation not supported");
+    }
+
+    #[test]
+    fn power_tells_two_deadlocks_apart() {
+        assert_eq!(lookup_in(Abi::Ppc64le, 58).unwrap().name, "EDEADLOCK");
+        assert_eq!(lookup_in(Abi::Ppc64le, 35), lookup(35));
+        assert_eq!(lookup_in(Abi::S390x, 58), None);
     }
 
     #[test]

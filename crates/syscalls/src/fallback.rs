@@ -72,7 +72,7 @@ mod tests {
 
     /// Slots that no kernel ever filled, or only with something else than a system call.
     const NEVER_IMPLEMENTED: &str = "afs_syscall break epoll_ctl_old epoll_wait_old ftime getpmsg gtty idle lock mpx \
-        prof profil putpmsg security stty tuxcall ulimit vserver";
+        multiplexer prof profil putpmsg security stty sys_debug_setcontext timerfd tuxcall ulimit vserver";
 
     #[track_caller]
     fn names(abi: Abi, call: &str) -> Vec<&'static str> {
@@ -160,11 +160,54 @@ mod tests {
             "child_tidptr",
             "tls",
         ];
-        for abi in [Abi::X86_64, Abi::X32] {
+        for abi in [Abi::X86_64, Abi::X32, Abi::LoongArch64] {
             assert_eq!(names(abi, "clone"), tls_last, "{abi}");
         }
-        for abi in [Abi::I386, Abi::Aarch64, Abi::Arm] {
+        for abi in [
+            Abi::I386,
+            Abi::Aarch64,
+            Abi::Arm,
+            Abi::Riscv64,
+            Abi::Ppc64le,
+        ] {
             assert_eq!(names(abi, "clone"), tls_first, "{abi}");
+        }
+        let mut stack_first = tls_last;
+        stack_first.swap(0, 1);
+        assert_eq!(names(Abi::S390x, "clone"), stack_first);
+    }
+
+    #[test]
+    fn what_one_architecture_passes_differently_is_its_own_line() {
+        assert_eq!(names(Abi::S390x, "mmap"), ["arg"]);
+        assert_eq!(names(Abi::Ppc64le, "mmap").len(), 6);
+        assert_eq!(names(Abi::S390x, "ipc").len(), 5);
+        assert_eq!(names(Abi::Ppc64le, "ipc").len(), 6);
+        assert_eq!(
+            names(Abi::Ppc64le, "sync_file_range2"),
+            ["fd", "flags", "offset", "nbytes"]
+        );
+        assert_eq!(
+            names(Abi::S390x, "sync_file_range"),
+            ["fd", "offset", "nbytes", "flags"]
+        );
+        for (abi, len) in [
+            (Abi::Ppc64le, "size_t"),
+            (Abi::S390x, "loff_t"),
+            (Abi::Riscv64, "loff_t"),
+        ] {
+            let fadvise64 = declaration(abi, "fadvise64").unwrap();
+            assert_eq!(fadvise64.parameters[2].ctype, len, "{abi}");
+        }
+    }
+
+    #[test]
+    fn sixty_four_bit_abis_pass_offsets_whole() {
+        for abi in Abi::ALL.into_iter().filter(|abi| abi.word_bytes() == 8) {
+            for call in ["pread64", "pwrite64", "fallocate"] {
+                assert_eq!(names(abi, call).len(), 4, "{abi} {call}");
+            }
+            assert_eq!(names(abi, "preadv").len(), 5, "{abi}");
         }
     }
 

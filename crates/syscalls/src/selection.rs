@@ -35,7 +35,7 @@ impl Selected {
     }
 }
 
-/// The ABIs that tasks on a kernel with this native ABI can use, the native one first.
+/// The ABIs that tasks on a kernel with this native ABI can use, as far as they are known here, the native one first.
 pub fn abis_of_kernel(native: Abi) -> &'static [Abi] {
     match native {
         Abi::X86_64 => &[Abi::X86_64, Abi::I386, Abi::X32],
@@ -43,6 +43,11 @@ pub fn abis_of_kernel(native: Abi) -> &'static [Abi] {
         Abi::I386 => &[Abi::I386],
         Abi::X32 => &[Abi::X32],
         Abi::Arm => &[Abi::Arm],
+        // Their kernels can run 32-bit tasks, too (riscv64, s390x and ppc64le), whose tables are not built in.
+        Abi::Riscv64 => &[Abi::Riscv64],
+        Abi::S390x => &[Abi::S390x],
+        Abi::Ppc64le => &[Abi::Ppc64le],
+        Abi::LoongArch64 => &[Abi::LoongArch64],
     }
 }
 
@@ -168,7 +173,9 @@ fn unknown(item: &Item, call: &str, abi: Abi, native: Abi) -> SelectError {
     let has_it = |other: &Abi| {
         *other != abi && !named(*other, call, |abi| table::number(abi, call)).is_empty()
     };
-    let elsewhere: Vec<Abi> = Abi::ALL.into_iter().filter(has_it).collect();
+    let mut elsewhere: Vec<Abi> = Abi::ALL.into_iter().filter(has_it).collect();
+    // Those of this kernel first (the sort is stable): they are what the person may have meant.
+    elsewhere.sort_by_key(|other| !abis_of_kernel(native).contains(other));
     SelectError::UnknownCall {
         item: item.clone(),
         call: call.to_owned(),

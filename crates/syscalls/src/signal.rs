@@ -1,4 +1,4 @@
-//! Names of signals, as on x86 and Arm (`asm-generic/signal.h`).
+//! Names of signals, as on all our ABIs (`asm-generic/signal.h`; MIPS, SPARC and a few others differ).
 
 /// The name of a signal; real-time signals have none.
 pub fn name(number: u64) -> Option<&'static str> {

@@ -12,12 +12,14 @@ const MAX_SUGGESTIONS: usize = 3;
 const MAX_COMPARED_BYTES: usize = 64;
 
 /// What tracepoints and kernel symbols put before a call's name.
-const PREFIXES: [&str; 7] = [
+const PREFIXES: [&str; 9] = [
     "sys_enter_",
     "sys_exit_",
     "__x64_sys_",
     "__ia32_sys_",
     "__arm64_sys_",
+    "__riscv_sys_",
+    "__s390x_sys_",
     "__se_sys_",
     "sys_",
 ];
@@ -96,6 +98,7 @@ mod tests {
         assert_eq!(calls(Abi::Aarch64, "chmod")[..2], ["fchmodat", "fchmod"]);
         assert!(calls(Abi::Aarch64, "stat").contains(&"newfstatat"));
         assert_eq!(calls(Abi::X86_64, "sigaction")[0], "rt_sigaction");
+        assert_eq!(calls(Abi::LoongArch64, "renameat")[0], "renameat2");
     }
 
     #[test]
@@ -103,6 +106,8 @@ mod tests {
         assert_eq!(calls(Abi::X86_64, "newstat")[0], "stat");
         assert_eq!(calls(Abi::X86_64, "sys_enter_newuname")[0], "uname");
         assert_eq!(calls(Abi::X86_64, "__x64_sys_openat")[0], "openat");
+        assert_eq!(calls(Abi::S390x, "__s390x_sys_newstat")[0], "stat");
+        assert_eq!(calls(Abi::Riscv64, "__riscv_sys_openat")[0], "openat");
         assert_eq!(calls(Abi::X86_64, "OpenAt")[0], "openat");
     }
 

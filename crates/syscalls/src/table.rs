@@ -192,6 +192,70 @@ mod tests {
     }
 
     #[test]
+    fn the_generic_table_serves_riscv64_and_loongarch64() {
+        for abi in [Abi::Riscv64, Abi::LoongArch64] {
+            let points = [("newfstatat", 79), ("rt_sigreturn", 139), ("clone", 220)];
+            assert_fixed_points(abi, &points);
+            assert_eq!(number(abi, "renameat"), None, "{abi}");
+        }
+        let own = [("riscv_hwprobe", 258), ("riscv_flush_icache", 259)];
+        assert_fixed_points(Abi::Riscv64, &own);
+        assert_eq!(number(Abi::Riscv64, "getrlimit"), Some(163));
+        assert_eq!(number(Abi::LoongArch64, "getrlimit"), None);
+        assert_eq!(entries(Abi::Riscv64).count(), 326);
+        assert_eq!(entries(Abi::LoongArch64).count(), 321);
+    }
+
+    #[test]
+    fn s390x_and_ppc64le_have_their_fixed_points() {
+        assert_fixed_points(
+            Abi::S390x,
+            &[
+                ("exit", 1),
+                ("umount", 22),
+                ("mmap", 90),
+                ("getrlimit", 191),
+                ("openat", 288),
+                ("s390_sthyi", 380),
+            ],
+        );
+        assert_fixed_points(
+            Abi::Ppc64le,
+            &[
+                ("restart_syscall", 0),
+                ("_newselect", 142),
+                ("ugetrlimit", 190),
+                ("openat", 286),
+                ("sync_file_range2", 308),
+                ("switch_endian", 363),
+            ],
+        );
+        assert_eq!(entries(Abi::S390x).count(), 388);
+        assert_eq!(entries(Abi::Ppc64le).count(), 422);
+    }
+
+    /// Since Linux 5.1 a new call has the same number everywhere. What few lack, their architecture did not implement.
+    #[test]
+    fn calls_from_424_on_are_common_to_all_abis() {
+        let mut lacking = Vec::new();
+        for common in 424..=469 {
+            let call = name(Abi::X86_64, common).unwrap();
+            for abi in Abi::ALL {
+                match name(abi, common) {
+                    Some(found) => assert_eq!(found, call, "{abi} {common}"),
+                    None => lacking.push((call, abi)),
+                }
+            }
+        }
+        let without_secrets = [Abi::Arm, Abi::Ppc64le, Abi::LoongArch64];
+        assert_eq!(lacking, without_secrets.map(|abi| ("memfd_secret", abi)));
+        for abi in Abi::ALL.into_iter().filter(|abi| *abi != Abi::X32) {
+            let highest = entries(abi).map(|entry| entry.0).filter(|n| *n < 0xf0000);
+            assert_eq!(highest.max(), Some(469), "{abi}");
+        }
+    }
+
+    #[test]
     fn calls_only_amd64_has_are_not_on_arm64() {
         let calls: Vec<&str> = AMD64_ONLY.split_whitespace().collect();
         assert_eq!(calls.len(), 57);

@@ -11,8 +11,11 @@ use crate::{Abi, Declaration, Parameter, fallback, table};
 /// The system call convention has six argument registers; a text that claims more is cut.
 const MAX_PARAMETERS: usize = 6;
 
+/// A tracepoint's name and the table's.
+type Alias = (&'static str, &'static str);
+
 /// Tracepoint and table name where they differ, on every ABI unless its table has the tracepoint's name too.
-const ALIASES: [(&str, &str); 7] = [
+const ALIASES: [Alias; 7] = [
     ("newstat", "stat"),
     ("newfstat", "fstat"),
     ("newlstat", "lstat"),
@@ -22,10 +25,36 @@ const ALIASES: [(&str, &str); 7] = [
     ("sysctl", "_sysctl"),
 ];
 
+/// The same where the generic table serves (`scripts/syscall.tbl`): riscv64 and loongarch64.
+const GENERIC_ALIASES: [Alias; 1] = [("fadvise64_64", "fadvise64")];
+
 /// The same, for arm64 only (from the kernel's `arch/arm64/kernel/sys.c` and the generic table).
-const ARM64_ALIASES: [(&str, &str); 2] = [
+const ARM64_ALIASES: [Alias; 2] = [
     ("fadvise64_64", "fadvise64"),
     ("arm64_personality", "personality"),
+];
+
+/// The same, for s390x (`arch/s390/kernel/syscalls/syscall.tbl`). Its `umount` is the call without flags, while the
+/// tracepoint of that name belongs to `umount2`.
+const S390X_ALIASES: [Alias; 6] = [
+    ("fadvise64_64", "fadvise64"),
+    ("s390_personality", "personality"),
+    ("s390_ipc", "ipc"),
+    ("old_mmap", "mmap"),
+    ("umount", "umount2"),
+    ("oldumount", "umount"),
+];
+
+/// The same, for ppc64le (`arch/powerpc/kernel/syscalls/syscall.tbl`). Slots of 32-bit calls keep a name that the
+/// tracepoint of their successor has, so they are given that of the old function, which 64-bit kernels need not have.
+const PPC64LE_ALIASES: [Alias; 7] = [
+    ("ppc64_personality", "personality"),
+    ("umount", "umount2"),
+    ("oldumount", "umount"),
+    ("select", "_newselect"),
+    ("old_select", "select"),
+    ("getrlimit", "ugetrlimit"),
+    ("old_getrlimit", "getrlimit"),
 ];
 
 /// The parameters that the text of a `format` file declares, or nothing if it is no such text.
@@ -73,17 +102,20 @@ pub fn tracepoint_name(name: &str, abi: Abi) -> &str {
         .map_or(name, |alias| alias.0)
 }
 
-/// The aliases of `abi`: none whose tracepoint name is a table entry itself (i386 has `umount` next to `umount2`).
-fn aliases(abi: Abi) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let own: &[_] = match abi {
+/// The aliases of `abi`, its own first. None of the common ones whose tracepoint name is a table entry itself (i386 has
+/// `umount` next to `umount2`).
+fn aliases(abi: Abi) -> impl Iterator<Item = Alias> {
+    let own: &[Alias] = match abi {
         Abi::Aarch64 => &ARM64_ALIASES,
-        _ => &[],
+        Abi::Riscv64 | Abi::LoongArch64 => &GENERIC_ALIASES,
+        Abi::S390x => &S390X_ALIASES,
+        Abi::Ppc64le => &PPC64LE_ALIASES,
+        Abi::X86_64 | Abi::I386 | Abi::X32 | Abi::Arm => &[],
     };
-    ALIASES
+    let common = ALIASES
         .iter()
-        .chain(own)
-        .copied()
-        .filter(move |alias| table::number(abi, alias.0).is_none())
+        .filter(move |alias| table::number(abi, alias.0).is_none());
+    own.iter().chain(common).copied()
 }
 
 /// What the calls of one ABI are declared as: the running kernel's word first, then the compiled-in table's.
@@ -233,6 +265,18 @@ mod tests {
             assert_eq!(table_name(tracepoint, Abi::Aarch64), name);
             assert_eq!(tracepoint_name(name, Abi::Aarch64), tracepoint);
             assert_eq!(table_name(tracepoint, Abi::X86_64), tracepoint);
+        }
+        for (abi, own) in [
+            (Abi::Riscv64, &GENERIC_ALIASES[..]),
+            (Abi::LoongArch64, &GENERIC_ALIASES),
+            (Abi::S390x, &S390X_ALIASES),
+            (Abi::Ppc64le, &PPC64LE_ALIASES),
+        ] {
+            for &(tracepoint, name) in own {
+                assert_eq!(table_name(tracepoint, abi), name, "{abi}");
+                assert_eq!(tracepoint_name(name, abi), tracepoint, "{abi}");
+                assert!(table::number(abi, name).is_some(), "{abi} {name}");
+            }
         }
         assert_eq!(table_name("newfstatat", Abi::X86_64), "newfstatat");
         assert_eq!(table_name("umount", Abi::I386), "umount");

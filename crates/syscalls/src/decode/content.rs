@@ -1,5 +1,6 @@
 //! Copied memory as text, by the shape its rule gives it.
 
+use super::memory::Memory;
 use super::number::length;
 use super::sockaddr::sockaddr;
 use super::structs::structure;
@@ -97,7 +98,7 @@ impl<'a> Place<'a> {
         let parameter = self.parameter(self.arg);
         let text = if parameter.is_some_and(|parameter| parameter.ctype.contains("sockaddr")) {
             // An address of no bytes says nothing that the pointer and the length do not.
-            (!bytes.is_empty()).then(|| sockaddr(bytes, cut))
+            (!bytes.is_empty()).then(|| sockaddr(self.call.abi, bytes, cut))
         } else {
             let known = parameter
                 .and_then(|parameter| structure(self.call.abi, self.call.name, parameter, bytes));
@@ -120,9 +121,10 @@ impl<'a> Place<'a> {
                 ..Content::default()
             };
         };
-        let kind = match kind.try_into() {
-            Ok(wide) => i64::from_ne_bytes(wide),
-            Err(_) => kind.try_into().map_or(0, i32::from_ne_bytes).into(),
+        let kind = Memory::new(self.call.abi, kind);
+        let kind = match word {
+            8 => kind.u64_at(0).unwrap_or(0).cast_signed(),
+            _ => kind.u32_at(0).unwrap_or(0).cast_signed().into(),
         };
         let len = capture.true_len.map(|len| len.saturating_sub(word as u64));
         let cut = capture.fault || len.is_some_and(|len| len > text.len() as u64);
@@ -202,7 +204,7 @@ impl<'a> Place<'a> {
             match (name.bytes, name.fault) {
                 ([], true) => parts.push(format!("name={UNREADABLE}")),
                 ([], false) => {}
-                (bytes, _) => parts.push(format!("name={}", sockaddr(bytes, cut))),
+                (bytes, _) => parts.push(format!("name={}", sockaddr(self.call.abi, bytes, cut))),
             }
         }
         if let Some(data) = data {

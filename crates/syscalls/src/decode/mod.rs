@@ -7,6 +7,7 @@
 
 mod content;
 mod json;
+mod memory;
 mod number;
 mod ret;
 mod sockaddr;

@@ -96,7 +96,13 @@ pub(super) fn octal(mode: u64) -> String {
 pub(super) fn word_bits(abi: Abi) -> u32 {
     match abi {
         Abi::I386 | Abi::Arm => 32,
-        Abi::X86_64 | Abi::X32 | Abi::Aarch64 => 64,
+        Abi::X86_64
+        | Abi::X32
+        | Abi::Aarch64
+        | Abi::Riscv64
+        | Abi::S390x
+        | Abi::Ppc64le
+        | Abi::LoongArch64 => 64,
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn outcome(abi: Abi, name: &str, outcome: Outcome) -> (String, &'stat
 fn returned(abi: Abi, name: &str, value: i64) -> (String, &'static str) {
     let value = signed(value as u64, word_bits(abi));
     if (-4095..=-1).contains(&value) {
-        return error(value.unsigned_abs() as u32);
+        return error(abi, value.unsigned_abs() as u32);
     }
     if returns_address(name) {
         return (address(value as u64, abi), "");
@@ -27,11 +27,11 @@ fn returned(abi: Abi, name: &str, value: i64) -> (String, &'static str) {
     (value.to_string(), "")
 }
 
-fn error(number: u32) -> (String, &'static str) {
+fn error(abi: Abi, number: u32) -> (String, &'static str) {
     if let Some((name, text)) = restart(number) {
         return (format!("? {name} ({text})"), name);
     }
-    match errno::lookup(number) {
+    match errno::lookup_in(abi, number) {
         Some(errno) => (format!("-1 {} ({})", errno.name, errno.text), errno.name),
         None => (format!("-1 errno {number}"), ""),
     }
@@ -74,6 +74,12 @@ mod tests {
         assert_eq!(ret("mmap", -12).1, "ENOMEM");
         assert_eq!(ret("read", -4000), ("-1 errno 4000".to_owned(), ""));
         assert_eq!(ret("read", -4096), ("-4096".to_owned(), ""));
+    }
+
+    #[test]
+    fn an_error_is_named_as_in_its_abi() {
+        let name = |abi| outcome(abi, "fcntl", Outcome::Returned(-58)).1;
+        assert_eq!([name(Abi::Ppc64le), name(Abi::Riscv64)], ["EDEADLOCK", ""]);
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! Socket addresses of every family as text.
 //!
 //! Never an error: an address that is too short for its family, or of a family without a form of its own, becomes hex
-//! digits behind the family. All ABIs are little-endian, so the family and host-order fields are too.
+//! digits behind the family. The family and the fields in host order have the byte order of the ABI.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::memory::Memory;
 use super::text::{bare, hex, push};
+use crate::Abi;
 
 /// The address as text. `cut` says that the caller's address goes on after `bytes`.
-pub(super) fn sockaddr(bytes: &[u8], cut: bool) -> String {
+pub(super) fn sockaddr(abi: Abi, bytes: &[u8], cut: bool) -> String {
     let mut out = String::new();
-    let Some(family) = u16_at(bytes, 0) else {
+    let memory = Memory::new(abi, bytes);
+    let Some(family) = memory.u16_at(0) else {
         out.push_str("family ?: ");
         hex(bytes, &mut out);
         return out;
@@ -24,12 +27,12 @@ pub(super) fn sockaddr(bytes: &[u8], cut: bool) -> String {
             unix(&bytes[2..], cut, &mut out);
             Some(())
         }
-        2 => inet(bytes, &mut out),
-        10 => inet6(bytes, &mut out),
-        16 => netlink(bytes, &mut out),
-        17 => packet(bytes, &mut out),
+        2 => inet(memory, &mut out),
+        10 => inet6(memory, &mut out),
+        16 => netlink(memory, &mut out),
+        17 => packet(memory, bytes, &mut out),
         38 => alg(bytes, &mut out),
-        40 => vsock(bytes, &mut out),
+        40 => vsock(memory, &mut out),
         _ => None,
     };
     if decoded.is_none() {
@@ -81,32 +84,32 @@ fn unix(name: &[u8], cut: bool, out: &mut String) {
     }
 }
 
-fn inet(bytes: &[u8], out: &mut String) -> Option<()> {
-    let port = be16_at(bytes, 2)?;
-    let addr = Ipv4Addr::from(array_at::<4>(bytes, 4)?);
+fn inet(memory: Memory<'_>, out: &mut String) -> Option<()> {
+    let port = memory.be16_at(2)?;
+    let addr = Ipv4Addr::from(memory.array_at::<4>(4)?);
     push(out, format_args!("{addr}:{port}"));
     Some(())
 }
 
 /// The scope id came after RFC 2133; the kernel still accepts addresses of 24 bytes without it.
-fn inet6(bytes: &[u8], out: &mut String) -> Option<()> {
-    let port = be16_at(bytes, 2)?;
-    let addr = Ipv6Addr::from(array_at::<16>(bytes, 8)?);
-    match u32_at(bytes, 24) {
+fn inet6(memory: Memory<'_>, out: &mut String) -> Option<()> {
+    let port = memory.be16_at(2)?;
+    let addr = Ipv6Addr::from(memory.array_at::<16>(8)?);
+    match memory.u32_at(24) {
         None | Some(0) => push(out, format_args!("[{addr}]:{port}")),
         Some(scope) => push(out, format_args!("[{addr}%{scope}]:{port}")),
     }
     Some(())
 }
 
-fn netlink(bytes: &[u8], out: &mut String) -> Option<()> {
-    let (pid, groups) = (u32_at(bytes, 4)?, u32_at(bytes, 8)?);
+fn netlink(memory: Memory<'_>, out: &mut String) -> Option<()> {
+    let (pid, groups) = (memory.u32_at(4)?, memory.u32_at(8)?);
     push(out, format_args!("netlink:pid={pid},groups={groups:#x}"));
     Some(())
 }
 
-fn packet(bytes: &[u8], out: &mut String) -> Option<()> {
-    let (protocol, ifindex) = (be16_at(bytes, 2)?, u32_at(bytes, 4)? as i32);
+fn packet(memory: Memory<'_>, bytes: &[u8], out: &mut String) -> Option<()> {
+    let (protocol, ifindex) = (memory.be16_at(2)?, memory.u32_at(4)? as i32);
     let addr_bytes = usize::from(*bytes.get(11)?).min(8);
     push(
         out,
@@ -141,26 +144,10 @@ fn alg(bytes: &[u8], out: &mut String) -> Option<()> {
     Some(())
 }
 
-fn vsock(bytes: &[u8], out: &mut String) -> Option<()> {
-    let (port, cid) = (u32_at(bytes, 4)?, u32_at(bytes, 8)?);
+fn vsock(memory: Memory<'_>, out: &mut String) -> Option<()> {
+    let (port, cid) = (memory.u32_at(4)?, memory.u32_at(8)?);
     push(out, format_args!("vsock:{cid}:{port}"));
     Some(())
-}
-
-fn array_at<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
-    bytes.get(offset..)?.first_chunk::<N>().copied()
-}
-
-fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
-    array_at(bytes, offset).map(u16::from_le_bytes)
-}
-
-fn be16_at(bytes: &[u8], offset: usize) -> Option<u16> {
-    array_at(bytes, offset).map(u16::from_be_bytes)
-}
-
-fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
-    array_at(bytes, offset).map(u32::from_le_bytes)
 }
 
 #[cfg(test)]
@@ -168,7 +155,7 @@ mod tests {
     use super::*;
 
     fn text(bytes: &[u8]) -> String {
-        sockaddr(bytes, false)
+        sockaddr(Abi::X86_64, bytes, false)
     }
 
     #[test]
@@ -190,7 +177,10 @@ mod tests {
         assert_eq!(text(b"\x01\0\0name\0\x01"), r"unix:@name\x00\x01");
         assert_eq!(text(b"\x01\0"), "unix:");
         assert_eq!(text(b"\x01\0@like abstract"), r"unix:\x40like\x20abstract");
-        assert_eq!(sockaddr(b"\x01\0/very/lo", true), "unix:/very/lo...");
+        assert_eq!(
+            sockaddr(Abi::X86_64, b"\x01\0/very/lo", true),
+            "unix:/very/lo..."
+        );
     }
 
     #[test]
@@ -216,10 +206,25 @@ mod tests {
     }
 
     #[test]
+    fn the_family_has_the_byte_order_of_the_abi_and_the_port_that_of_the_network() {
+        let text = |bytes| sockaddr(Abi::S390x, bytes, false);
+        assert_eq!(text(&[0, 2, 1, 0xbb, 1, 1, 1, 1]), "1.1.1.1:443");
+        assert_eq!(text(b"\0\x01/run/x.sock\0"), "unix:/run/x.sock");
+        assert_eq!(
+            text(&[0, 16, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1]),
+            "netlink:pid=7,groups=0x1"
+        );
+        assert_eq!(text(&[2, 0, 1, 0xbb]), "family 512: 020001bb");
+    }
+
+    #[test]
     fn other_families_and_short_addresses_are_hex_and_never_an_error_text() {
         assert_eq!(text(&[31, 0, 1, 2]), "family 31: 1f000102");
         assert_eq!(text(&[2, 0, 1, 0xbb]), "inet: 020001bb");
         assert_eq!(text(&[2]), "family ?: 02");
-        assert_eq!(sockaddr(&[99, 0, 1], true), "family 99: 630001...");
+        assert_eq!(
+            sockaddr(Abi::X86_64, &[99, 0, 1], true),
+            "family 99: 630001..."
+        );
     }
 }

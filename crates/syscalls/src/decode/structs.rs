@@ -6,6 +6,7 @@
 
 use std::fmt::Write;
 
+use super::memory::Memory;
 use super::number::{octal, word_bits};
 use crate::{Abi, Parameter};
 
@@ -17,6 +18,8 @@ pub(super) fn structure(
     bytes: &[u8],
 ) -> Option<String> {
     let ctype = parameter.ctype.as_ref();
+    let len = bytes.len();
+    let bytes = Memory::new(abi, bytes);
     // The old time calls of 32-bit ABIs have narrow structures; their successors carry `64` in the name.
     let is_narrow = word_bits(abi) == 32 && !name.contains("64");
     if ctype.contains("timespec") && !ctype.contains("itimerspec") {
@@ -36,12 +39,12 @@ pub(super) fn structure(
             Some(format!("[{}, {}]", i32_at(bytes, 0)?, i32_at(bytes, 1)?))
         }
         "wait4" | "waitpid" => Some(wait_status(i32_at(bytes, 0)?)),
-        "setsockopt" | "getsockopt" if bytes.len() == 4 => Some(format!("[{}]", i32_at(bytes, 0)?)),
+        "setsockopt" | "getsockopt" if len == 4 => Some(format!("[{}]", i32_at(bytes, 0)?)),
         _ => None,
     }
 }
 
-fn timespec(bytes: &[u8], is_narrow: bool) -> Option<String> {
+fn timespec(bytes: Memory<'_>, is_narrow: bool) -> Option<String> {
     let (sec, nsec) = if is_narrow {
         (i32_at(bytes, 0)?.into(), i32_at(bytes, 1)?.into())
     } else {
@@ -50,7 +53,7 @@ fn timespec(bytes: &[u8], is_narrow: bool) -> Option<String> {
     Some(format!("{{tv_sec={sec}, tv_nsec={nsec}}}"))
 }
 
-fn rlimit(bytes: &[u8], is_narrow: bool) -> Option<String> {
+fn rlimit(bytes: Memory<'_>, is_narrow: bool) -> Option<String> {
     let limit = |index| {
         let (value, infinity) = if is_narrow {
             (u64::from(i32_at(bytes, index)? as u32), u64::from(u32::MAX))
@@ -70,7 +73,7 @@ fn rlimit(bytes: &[u8], is_narrow: bool) -> Option<String> {
     ))
 }
 
-fn open_how(bytes: &[u8]) -> Option<String> {
+fn open_how(bytes: Memory<'_>) -> Option<String> {
     let (flags, mode, resolve) = (u64_at(bytes, 0)?, u64_at(bytes, 1)?, u64_at(bytes, 2)?);
     Some(format!(
         "{{flags={flags:#x}, mode={}, resolve={resolve:#x}}}",
@@ -78,7 +81,7 @@ fn open_how(bytes: &[u8]) -> Option<String> {
     ))
 }
 
-fn clone_args(bytes: &[u8]) -> Option<String> {
+fn clone_args(bytes: Memory<'_>) -> Option<String> {
     const FIELDS: [&str; 8] = [
         "flags",
         "pidfd",
@@ -129,20 +132,12 @@ fn signal(number: i32) -> String {
     name.map_or_else(|| number.to_string(), str::to_owned)
 }
 
-fn i32_at(bytes: &[u8], index: usize) -> Option<i32> {
-    bytes
-        .get(index * 4..)?
-        .first_chunk()
-        .copied()
-        .map(i32::from_le_bytes)
+fn i32_at(bytes: Memory<'_>, index: usize) -> Option<i32> {
+    Some(bytes.u32_at(index * 4)? as i32)
 }
 
-fn u64_at(bytes: &[u8], index: usize) -> Option<u64> {
-    bytes
-        .get(index * 8..)?
-        .first_chunk()
-        .copied()
-        .map(u64::from_le_bytes)
+fn u64_at(bytes: Memory<'_>, index: usize) -> Option<u64> {
+    bytes.u64_at(index * 8)
 }
 
 #[cfg(test)]
@@ -188,6 +183,25 @@ mod tests {
                 &bytes
             ),
             None
+        );
+    }
+
+    #[test]
+    fn the_highest_byte_comes_first_where_the_abi_has_it_so() {
+        let mut bytes = [0u8; 16];
+        (bytes[7], bytes[15]) = (1, 2);
+        let ctype = "const struct __kernel_timespec *";
+        assert_eq!(
+            shown(Abi::S390x, "nanosleep", ctype, &bytes).as_deref(),
+            Some("{tv_sec=1, tv_nsec=2}")
+        );
+        assert_eq!(
+            shown(Abi::S390x, "wait4", "int *", &[0, 0, 3, 0]).as_deref(),
+            Some("[{WIFEXITED(s) && WEXITSTATUS(s) == 3}]")
+        );
+        assert_eq!(
+            shown(Abi::S390x, "pipe2", "int *", &[0, 0, 0, 3, 0, 0, 0, 4]).as_deref(),
+            Some("[3, 4]")
         );
     }
 

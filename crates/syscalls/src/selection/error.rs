@@ -21,7 +21,7 @@ pub enum SelectError {
         call: String,
         /// The ABI it was looked for in.
         abi: Abi,
-        /// Other ABIs that have such a call, on this or any kernel.
+        /// Other ABIs that have such a call, those of this kernel first.
         elsewhere: Vec<Abi>,
         /// The one of them that can be selected on this kernel, if any.
         selectable: Option<Abi>,
@@ -62,6 +62,9 @@ pub enum SelectError {
 /// Longer texts from users are cut in messages.
 const MAX_SHOWN: usize = 64;
 
+/// More ABIs than this are not listed. Old calls such as `open` exist on all but the newest architectures.
+const MAX_ABIS: usize = 3;
+
 fn describe(item: &Item) -> String {
     let Item {
         text,
@@ -83,7 +86,7 @@ fn describe_unknown(
 ) -> String {
     let mut text = match elsewhere {
         [] => format!("is not a system call of {abi}"),
-        _ => format!("exists on {} but not on {abi}", join(elsewhere)),
+        _ => format!("exists on {} but not on {abi}", join_some(elsewhere)),
     };
     // Writing to a string cannot fail.
     if let Some(other) = selectable {
@@ -103,6 +106,16 @@ fn describe_unknown(
 fn join(abis: &[Abi]) -> String {
     let names: Vec<&str> = abis.iter().map(|abi| abi.name()).collect();
     names.join(", ")
+}
+
+/// All of a few; the first of many, and how many there are besides.
+fn join_some(abis: &[Abi]) -> String {
+    match abis.get(..MAX_ABIS) {
+        Some(first) if abis.len() > MAX_ABIS => {
+            format!("{} (and {} more)", join(first), abis.len() - MAX_ABIS)
+        }
+        _ => join(abis),
+    }
 }
 
 /// `a`, `a or b`, `a, b or c`.

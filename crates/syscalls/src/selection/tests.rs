@@ -52,6 +52,29 @@ fn a_name_with_an_abi_selects_in_that_one() {
     assert_eq!(pairs("amd64:openat", Abi::X86_64), [(Abi::X86_64, 257)]);
     assert_eq!(pairs("x32:ioctl", Abi::X86_64), [(Abi::X32, 514)]);
     assert_eq!(pairs("arm:open", Abi::Aarch64), [(Abi::Arm, 5)]);
+    assert_eq!(pairs("ppc64el:openat", Abi::Ppc64le), [(Abi::Ppc64le, 286)]);
+}
+
+#[test]
+fn kernels_without_further_known_abis_select_natively() {
+    for (native, number) in [
+        (Abi::Riscv64, 56),
+        (Abi::S390x, 288),
+        (Abi::Ppc64le, 286),
+        (Abi::LoongArch64, 56),
+    ] {
+        assert_eq!(pairs("openat", native), [(native, number)]);
+        assert_eq!(abis_of_kernel(native), [native]);
+    }
+}
+
+#[test]
+fn no_kernel_serves_an_abi_of_another() {
+    for native in Abi::ALL {
+        assert_eq!(abis_of_kernel(native)[0], native);
+    }
+    let with_programs = [Abi::X86_64, Abi::Aarch64].map(abis_of_kernel).concat();
+    assert_eq!(with_programs, Abi::ALL[..5]);
 }
 
 #[test]
@@ -155,7 +178,7 @@ fn a_misspelt_name_is_reported_with_its_place_and_a_suggestion() {
 fn a_call_of_another_architecture_is_reported_as_such() {
     assert_eq!(
         message("open", Abi::Aarch64),
-        "item 1 of the list, `open` (column 1), exists on x86_64, i386, x32, arm but not on arm64 \
+        "item 1 of the list, `open` (column 1), exists on arm, x86_64, i386 (and 3 more) but not on arm64 \
          (`arm:open` selects it for arm tasks); did you mean `openat`?"
     );
     let error = run("socketcall", Abi::X86_64).unwrap_err();
@@ -167,7 +190,14 @@ fn a_call_of_another_architecture_is_reported_as_such() {
     else {
         panic!("{error:?}");
     };
-    assert_eq!((elsewhere, selectable), (vec![Abi::I386], Some(Abi::I386)));
+    assert_eq!(
+        (elsewhere, selectable),
+        (vec![Abi::I386, Abi::S390x, Abi::Ppc64le], Some(Abi::I386))
+    );
+    assert_eq!(
+        message("riscv_hwprobe", Abi::S390x),
+        "item 1 of the list, `riscv_hwprobe` (column 1), exists on riscv64 but not on s390x"
+    );
 }
 
 #[test]
