@@ -9,6 +9,7 @@ mod discover;
 mod error;
 mod libbpf_log;
 mod object;
+pub mod probe;
 mod settings;
 mod structure;
 

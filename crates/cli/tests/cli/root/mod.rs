@@ -1,8 +1,10 @@
 //! Runs that load eBPF programs. Each takes its turn, in this process and among others that use the same lock.
 
 mod commands;
+mod doctor;
 mod filters;
 mod images;
+mod manifest;
 mod modes;
 mod objects;
 mod records;
