@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod context;
+mod doctor;
 mod image;
 mod logging;
 mod run;
@@ -13,9 +14,17 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 use crate::context::{Context, GlobalArgs};
+
+const EXAMPLES: &str = "\
+Examples:
+  gizmo run traceloop -- ls /tmp   Record the system calls of a command
+  gizmo run traceloop --help       Show the flags and fields of a gadget
+  gizmo image list                 List the gadgets that are there
+  gizmo doctor                     See whether this host can run them";
 
 /// Runs eBPF gadget images.
 #[derive(Parser)]
@@ -23,9 +32,10 @@ use crate::context::{Context, GlobalArgs};
     name = "gizmo",
     version,
     propagate_version = false,
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    after_help = EXAMPLES
 )]
-#[command(after_help = "Record the system calls of a command: gizmo run traceloop -- ls /tmp")]
 struct Arguments {
     #[command(flatten)]
     global: GlobalArgs,
@@ -35,12 +45,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a gadget
+    /// Run a gadget and show what it reports
     #[command(disable_help_flag = true)]
     Run(run::RawArgs),
     /// Build, list, inspect and move images
-    #[command(subcommand)]
+    #[command(subcommand, arg_required_else_help = true)]
     Image(image::Command),
+    /// Say what this host offers, and what to do about what is missing
+    #[command(after_help = "Ends with exit code 0 when traceloop can run here, 1 when not")]
+    Doctor(doctor::Args),
     /// Print the version
     Version,
 }
@@ -59,7 +72,10 @@ fn main() -> ExitCode {
         show_error(&format!("command `{command}` cannot be executed: {error}"));
         return code.into();
     }
-    match dispatch(Arguments::parse_from(keep_dashes(arguments))) {
+    let arguments = keep_dashes(arguments);
+    let parsed = Arguments::try_parse_from(&arguments)
+        .unwrap_or_else(|error| hint_at_run(error, &arguments).exit());
+    match dispatch(parsed) {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -81,15 +97,34 @@ fn keep_dashes(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
+/// `gizmo traceloop` lacks `run`, as what is no command is mostly meant to be a gadget.
+fn hint_at_run(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
+    let is_first = |wrong: &str| {
+        let mut before = arguments.iter().take_while(|word| *word != wrong);
+        before.all(|word| word != "image")
+    };
+    if let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidSubcommand)
+        && is_first(wrong)
+        && error.get(ContextKind::SuggestedSubcommand).is_none()
+    {
+        let hint = format!("to run a gadget: gizmo run {}", logging::escape(wrong));
+        let hint = ContextValue::StyledStrs(vec![hint.into()]);
+        error.insert(ContextKind::Suggested, hint);
+    }
+    error
+}
+
 fn dispatch(mut arguments: Arguments) -> anyhow::Result<ExitCode> {
     if let Command::Run(raw) = &arguments.command {
         run::read_global(raw, &mut arguments.global);
     }
     logging::init(arguments.global.verbose);
-    let context = Context::new(&arguments.global)?;
+    // Images, and a place for them, are made ready only where they are needed.
+    let context = || Context::new(&arguments.global);
     match arguments.command {
-        Command::Run(raw) => run::run(&context, raw),
-        Command::Image(command) => image::run(&context, command).map(|()| ExitCode::SUCCESS),
+        Command::Run(raw) => run::run(&context()?, raw),
+        Command::Image(command) => image::run(&context()?, command).map(|()| ExitCode::SUCCESS),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Version => {
             writeln!(io::stdout(), "v{}", env!("CARGO_PKG_VERSION"))?;
             Ok(ExitCode::SUCCESS)

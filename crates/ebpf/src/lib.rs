@@ -10,6 +10,7 @@ mod error;
 mod libbpf_log;
 mod object;
 mod perf;
+pub mod probe;
 mod settings;
 mod starts;
 mod structure;

@@ -1,5 +1,6 @@
 //! The parser for `gizmo run`: its own flags and those of the image.
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, ValueHint, builder::ValueParser};
 use gizmo_image::Image;
 use gizmo_model::params::Param;
@@ -39,11 +40,13 @@ pub(super) fn output_params() -> Vec<Param> {
 pub(super) fn command(params: &[Param], gadget: Option<&OpenGadget>) -> Command {
     let about = match gadget.and_then(|gadget| gadget.config().get_str("description")) {
         Some(text) if !text.is_empty() => printable(&text),
-        _ => "Run a gadget. With an image, --help shows the gadget's own flags, too".to_owned(),
+        _ => "Run a gadget and show what it reports; `gizmo run IMAGE --help` shows the gadget's own flags, too".to_owned(),
     };
     let mut command = Command::new("gizmo run")
         .about(about)
-        .override_usage("gizmo run [FLAGS] IMAGE [FLAGS] [-- COMMAND [ARGS]...]")
+        .override_usage(
+            "gizmo run [FLAGS] IMAGE [FLAGS] [-- COMMAND [ARGS]...]\n       gizmo run [FLAGS] -f FILE [-- COMMAND [ARGS]...]",
+        )
         .arg(Arg::new("image").value_name("IMAGE").help(
             "Name of an image (a local tag, else an embedded image), or path of a folder or archive (/…, ./… or ….tar)",
         ))
@@ -60,12 +63,21 @@ pub(super) fn command(params: &[Param], gadget: Option<&OpenGadget>) -> Command 
                 .value_parser(ValueParser::os_string()),
         )
         .arg(
+            Arg::new("file")
+                .short('f')
+                .long("file")
+                .value_name("FILE")
+                .help("Read image and values from a manifest instead; - is stdin")
+                .value_hint(ValueHint::FilePath)
+                .value_parser(ValueParser::os_string()),
+        )
+        .arg(
             Arg::new("timeout")
                 .short('t')
                 .long("timeout")
                 .value_name("SECONDS")
                 .help("End the recording after so many seconds; a command runs on")
-                .value_parser(clap::value_parser!(u64)),
+                .value_parser(seconds),
         )
         .arg(
             Arg::new("output-file")
@@ -85,11 +97,11 @@ pub(super) fn command(params: &[Param], gadget: Option<&OpenGadget>) -> Command 
                 .help("Folder of the local images")
                 .value_parser(ValueParser::os_string()),
         );
-    let mut taken: Vec<String> = ["help", "timeout", "output-file", "verbose", "store"]
+    let mut taken: Vec<String> = ["help", "file", "timeout", "output-file", "verbose", "store"]
         .iter()
         .map(|name| (*name).to_owned())
         .collect();
-    let mut taken_short = vec!['h', 't', 'v'];
+    let mut taken_short = vec!['h', 'f', 't', 'v'];
     let is_flag = |name: &str| !name.is_empty() && !name.starts_with('-');
     let mut offered: Vec<&Param> = Vec::new();
     for param in params {
@@ -108,6 +120,10 @@ pub(super) fn command(params: &[Param], gadget: Option<&OpenGadget>) -> Command 
         command = command.arg(arg);
     }
     command
+}
+
+fn seconds(text: &str) -> Result<u64, &'static str> {
+    text.parse().map_err(|_| "give a whole number of seconds")
 }
 
 fn flag(param: &Param, taken_short: &mut Vec<char>, has_gadget: bool) -> Arg {
@@ -167,6 +183,30 @@ pub(super) fn help(context: &Context, image: &Image, name: &str) -> anyhow::Resu
         "\nMore about the image: gizmo image inspect {name}\n"
     ));
     Ok(text)
+}
+
+/// A flag that is unknown: clap advises to put dashes before it alone, where a whole command may have been meant.
+pub(super) fn hint_at_dashes(mut error: clap::Error, has_dashes: bool) -> clap::Error {
+    if error.kind() == ErrorKind::UnknownArgument {
+        error.remove(ContextKind::Suggested);
+        if !has_dashes && error.get(ContextKind::SuggestedArg).is_none() {
+            let hint = "a command to record stands after `--`: gizmo run IMAGE -- COMMAND";
+            let hint = ContextValue::StyledStrs(vec![hint.into()]);
+            error.insert(ContextKind::Suggested, hint);
+        }
+    }
+    error
+}
+
+/// A flag that is unknown beside `-f` is mostly one of the gadget's.
+pub(super) fn hint_at_manifest(mut error: clap::Error) -> clap::Error {
+    if error.kind() == ErrorKind::UnknownArgument {
+        let hint = "with -f, what gadgets are told stands in the manifest, under paramValues; see docs/manifest.md";
+        let hint = ContextValue::StyledStrs(vec![hint.into()]);
+        error.remove(ContextKind::SuggestedArg);
+        error.insert(ContextKind::Suggested, hint);
+    }
+    error
 }
 
 /// Texts of images end up on terminals.

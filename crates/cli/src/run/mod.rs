@@ -1,10 +1,12 @@
 //! `gizmo run`: which image, which values, which command.
 //!
 //! A gadget's own flags are known only when its image is. So the arguments are read twice: `scan` finds the image among
-//! flags that nobody knows yet, then `flags` builds the real parser from the image's parameters.
+//! flags that nobody knows yet, then `flags` builds the real parser from the image's parameters. With `-f` image and values
+//! come from a `manifest`, and the flags are those of any run.
 
 mod containers;
 mod flags;
+mod manifest;
 mod scan;
 
 use std::ffi::OsString;
@@ -18,10 +20,11 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::{ArgMatches, Args};
 use gizmo_containers::resolve;
+use gizmo_image::Image;
 use gizmo_model::params::{Param, ParamValues};
 use gizmo_output::Settings;
-use gizmo_runtime::{OpenGadget, RunOptions};
-use tracing::debug;
+use gizmo_runtime::{Ending, OpenGadget, RunOptions};
+use tracing::{debug, warn};
 
 use crate::context::{Context, GlobalArgs};
 
@@ -42,29 +45,22 @@ pub(crate) fn read_global(raw: &RawArgs, global: &mut GlobalArgs) {
 }
 
 pub(crate) fn run(context: &Context, raw: RawArgs) -> anyhow::Result<ExitCode> {
+    if scan::names_manifest(&raw.rest) {
+        return run_manifest(context, &raw);
+    }
     let Some(name) = scan::image_name(&raw.rest) else {
         let asked = raw.rest.iter().any(|arg| arg == "--help" || arg == "-h");
         flags::command(&[], None).print_help()?;
         return if asked {
             Ok(ExitCode::SUCCESS)
         } else {
-            bail!("no image named")
+            bail!("no image named; for example: gizmo run traceloop -- ls /tmp")
         };
     };
-    let image = context.catalog.find(&name)?;
-    debug!(image = %name, source = %image.source, digest = %image.index_digest, "image found");
-    let compiled = image
-        .wasm()
-        .and_then(|layer| gizmo_bundled::compiled_code(&layer.digest));
-    let open = OpenGadget::open(&image, &context.engine()?, compiled)
-        .with_context(|| format!("image `{name}`"))?;
-
-    let mut params = open.params();
-    params.extend(flags::output_params());
-    params.extend(containers::params());
+    let (image, open) = open(context, &name)?;
+    let params = params(&open);
     let parser = flags::command(&params, Some(&open));
-    let line = std::iter::once(OsString::from("gizmo run")).chain(raw.rest.iter().cloned());
-    let matches = match parser.try_get_matches_from(line) {
+    let matches = match parser.try_get_matches_from(line(&raw)) {
         Ok(matches) => matches,
         Err(error) if error.kind() == clap::error::ErrorKind::DisplayHelp => {
             let help = flags::help(context, &image, &name)?;
@@ -72,14 +68,72 @@ pub(crate) fn run(context: &Context, raw: RawArgs) -> anyhow::Result<ExitCode> {
             write!(io::stdout(), "{help}")?;
             return Ok(ExitCode::SUCCESS);
         }
-        Err(error) => error.exit(),
+        Err(error) => flags::hint_at_dashes(error, raw.rest.iter().any(|word| word == "--")).exit(),
     };
+    hint_at_command(&matches, &name);
     require_rights()?;
-    let options = options(&matches, &params)?;
-    let ending = gizmo_runtime::run(open, options).map_err(|error| name_image(error, &name))?;
-    Ok(ExitCode::from(
-        ending.command.map_or(0, gizmo_containers::Ended::exit_code),
-    ))
+    let options = options(&matches, values(&matches, &params)?)?;
+    finish(gizmo_runtime::run(open, options).map_err(|error| name_image(error, &name))?)
+}
+
+/// A run that is written down. The flags of gadgets are not known here, as upstream has it: each value has one place.
+fn run_manifest(context: &Context, raw: &RawArgs) -> anyhow::Result<ExitCode> {
+    let parsed = flags::command(&[], None).try_get_matches_from(line(raw));
+    let matches = parsed.unwrap_or_else(|error| flags::hint_at_manifest(error).exit());
+    if matches.contains_id("image") {
+        bail!("please only specify an image OR manifest");
+    }
+    let file = matches.get_one::<OsString>("file");
+    let spec = manifest::read(file.context("no manifest named")?)?;
+    let (_, open) = open(context, &spec.image).with_context(|| spec.origin().to_owned())?;
+    let values = spec.values(&params(&open))?;
+    require_rights()?;
+    let options = options(&matches, values)?;
+    let ending = gizmo_runtime::run(open, options);
+    finish(ending.map_err(|error| name_image(error, &spec.image))?)
+}
+
+/// Words after the image are passed over, as upstream has it; mostly they were meant to be recorded.
+fn hint_at_command(matches: &ArgMatches, name: &str) {
+    let ignored: Vec<&str> = matches
+        .get_many::<String>("ignored")
+        .map(|words| words.map(String::as_str).collect())
+        .unwrap_or_default();
+    if !ignored.is_empty() {
+        let words = ignored.join(" ");
+        warn!("`{words}` is ignored; to record a command: gizmo run {name} -- {words}");
+    }
+}
+
+fn line(raw: &RawArgs) -> impl Iterator<Item = OsString> {
+    std::iter::once(OsString::from("gizmo run")).chain(raw.rest.iter().cloned())
+}
+
+fn open(context: &Context, name: &str) -> anyhow::Result<(Image, OpenGadget)> {
+    let image = context.catalog.find(name)?;
+    debug!(image = %name, source = %image.source, digest = %image.index_digest, "image found");
+    let open = open_layers(context, &image).with_context(|| format!("image `{name}`"))?;
+    Ok((image, open))
+}
+
+fn open_layers(context: &Context, image: &Image) -> anyhow::Result<OpenGadget> {
+    let compiled = image
+        .wasm()
+        .and_then(|layer| gizmo_bundled::compiled_code(&layer.digest));
+    Ok(OpenGadget::open(image, &context.engine()?, compiled)?)
+}
+
+/// Everything that a run of this gadget can be told.
+fn params(open: &OpenGadget) -> Vec<Param> {
+    let mut params = open.params();
+    params.extend(flags::output_params());
+    params.extend(containers::params());
+    params
+}
+
+fn finish(ending: Ending) -> anyhow::Result<ExitCode> {
+    let code = ending.command.map_or(0, gizmo_containers::Ended::exit_code);
+    Ok(ExitCode::from(code))
 }
 
 /// What is wrong with an image's layers says which image it is.
@@ -94,7 +148,7 @@ fn name_image(error: gizmo_runtime::Error, name: &str) -> anyhow::Error {
     }
 }
 
-fn options(matches: &ArgMatches, params: &[Param]) -> anyhow::Result<RunOptions> {
+fn options(matches: &ArgMatches, values: ParamValues) -> anyhow::Result<RunOptions> {
     let command: Vec<OsString> = matches
         .get_many::<OsString>("command")
         .map(|words| words.cloned().collect())
@@ -104,7 +158,6 @@ fn options(matches: &ArgMatches, params: &[Param]) -> anyhow::Result<RunOptions>
     } else {
         Some(resolve(&command)?)
     };
-    let values = values(matches, params)?;
     let file = matches.get_one::<OsString>("output-file").map(Path::new);
     let (writer, terminal_width) = destination(file, command.is_some())?;
     let output = Settings {
@@ -233,11 +286,9 @@ fn require_rights() -> anyhow::Result<()> {
 /// The data sources of a gadget that is to be described, not to be run.
 fn sources_for_help(
     context: &Context,
-    image: &gizmo_image::Image,
+    image: &Image,
 ) -> anyhow::Result<Vec<Arc<gizmo_model::DataSource>>> {
-    let compiled = image
-        .wasm()
-        .and_then(|layer| gizmo_bundled::compiled_code(&layer.digest));
-    let open = OpenGadget::open(image, &context.engine()?, compiled)?;
-    Ok(gizmo_runtime::sources_to_show(open)?)
+    Ok(gizmo_runtime::sources_to_show(open_layers(
+        context, image,
+    )?)?)
 }

@@ -1,9 +1,12 @@
 //! Which of the arguments after `run` is the image, when most flags are not known yet.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// Flags of `run` itself that take a value.
-pub(super) const WITH_VALUE: [&str; 7] = [
+const WITH_VALUE: [&str; 9] = [
+    "--file",
+    "-f",
     "--timeout",
     "-t",
     "--output-file",
@@ -47,20 +50,36 @@ pub(super) fn image_name(args: &[OsString]) -> Option<String> {
     doubtful
 }
 
+/// Whether a manifest is named: `-f FILE`, `-fFILE`, `--file FILE` or `--file=FILE`. A word that follows another known flag is
+/// that flag's value.
+pub(super) fn names_manifest(args: &[OsString]) -> bool {
+    let mut words = args.iter().take_while(|arg| *arg != "--");
+    while let Some(word) = words.next() {
+        let starts = |start: &str| word.as_bytes().starts_with(start.as_bytes());
+        if word == "--file" || starts("--file=") || starts("-f") {
+            return true;
+        }
+        if WITH_VALUE.iter().any(|flag| word == flag) {
+            words.next();
+        }
+    }
+    false
+}
+
+fn rest_of(word: &OsStr, start: &str) -> Option<OsString> {
+    let rest = word.as_bytes().strip_prefix(start.as_bytes())?;
+    Some(OsString::from_vec(rest.to_vec()))
+}
+
 /// The value of a long flag: `--flag value` or `--flag=value`.
 pub(super) fn value_of(args: &[OsString], flag: &str) -> Option<OsString> {
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
     let mut words = args.iter().take_while(|arg| *arg != "--");
     while let Some(word) = words.next() {
         if word == flag {
             return words.next().cloned();
         }
-        let joined = word
-            .as_bytes()
-            .strip_prefix(flag.as_bytes())
-            .and_then(|rest| rest.strip_prefix(b"="));
-        if let Some(value) = joined {
-            return Some(OsString::from_vec(value.to_vec()));
+        if let Some(value) = rest_of(word, &format!("{flag}=")) {
+            return Some(value);
         }
     }
     None
@@ -77,6 +96,35 @@ mod tests {
         assert_eq!(value_of(&args("--store=/s x"), "--store").unwrap(), "/s");
         assert_eq!(value_of(&args("x -- --store /s"), "--store"), None);
         assert_eq!(value_of(&args("--stored /s"), "--store"), None);
+    }
+
+    #[test]
+    fn a_manifest_is_found_among_other_flags() {
+        let of = |line: &str| {
+            let args: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+            names_manifest(&args)
+        };
+        for line in [
+            "-f m",
+            "-fm",
+            "-f -",
+            "--file m",
+            "--file=m",
+            "-t 5 -f m -- ls",
+            "-v -f m",
+            "-f",
+        ] {
+            assert!(of(line), "{line}");
+        }
+        for line in [
+            "traceloop -- ls -f m",
+            "--output-file -f",
+            "--fields x",
+            "--filed",
+            "",
+        ] {
+            assert!(!of(line), "{line}");
+        }
     }
 
     #[track_caller]

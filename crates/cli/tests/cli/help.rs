@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use crate::support::{Gizmo, golden};
 
 /// What has a help text of its own; `gizmo` itself first.
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "",
     "run",
     "run traceloop",
+    "doctor",
     "image",
     "image build",
     "image list",

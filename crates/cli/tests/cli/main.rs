@@ -5,10 +5,12 @@
 
 mod build;
 mod damage;
+mod doctor;
 mod gadgets;
 mod help;
 mod hostile;
 mod images;
+mod manifest;
 mod misuse;
 mod phases;
 mod root;

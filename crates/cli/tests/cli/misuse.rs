@@ -70,6 +70,46 @@ fn unknown_flags_and_commands_are_named() {
 }
 
 #[test]
+fn likely_mistakes_come_with_what_was_meant() {
+    for (args, hint) in [
+        (vec!["traceloop", "--", "ls"], "gizmo run traceloop"),
+        (vec!["rum"], "'run'"),
+        (
+            vec!["run", "traceloop", "ls", "-l"],
+            "gizmo run IMAGE -- COMMAND",
+        ),
+        (
+            vec!["run", "traceloop", "--syscall-filter", "x", "--", "ls"],
+            "'--syscall-filters'",
+        ),
+        (
+            vec!["run", "traceloop", "-t", "5s", "--", "ls"],
+            "whole number of seconds",
+        ),
+    ] {
+        let ran = Gizmo::new().run(&args);
+        assert_eq!(ran.code, Some(2), "{args:?}: {}", ran.stderr());
+        assert!(ran.stderr().contains(hint), "{args:?}: {}", ran.stderr());
+        assert!(!ran.stderr().contains("as a value"), "{}", ran.stderr());
+    }
+    // Passed over, as upstream has it, but not in silence. The command is not found, so that nothing runs.
+    let gizmo = Gizmo::new();
+    let ran = gizmo.run(["run", "traceloop", "ls", "/tmp", "--", "no-such-command"]);
+    assert!(
+        ran.stderr().contains("gizmo run traceloop -- ls /tmp"),
+        "{}",
+        ran.stderr()
+    );
+    // Without a word there is nothing to be wrong.
+    for args in [vec![], vec!["image"]] {
+        let mut command = std::process::Command::new(crate::support::BINARY);
+        crate::support::clean(command.args(&args));
+        let ran = crate::support::Ran::of(&mut command);
+        assert!(ran.stderr().contains("Commands:"), "{}", ran.stderr());
+    }
+}
+
+#[test]
 fn a_run_without_an_image_says_so() {
     let gizmo = Gizmo::new();
     for args in [

@@ -1,9 +1,11 @@
 //! Runs that load eBPF programs. Each takes its turn, in this process and among others that use the same lock.
 
 mod commands;
+mod doctor;
 mod filters;
 mod guests;
 mod images;
+mod manifest;
 mod modes;
 mod objects;
 mod perf;
