@@ -322,7 +322,8 @@ static struct recorded *claim_slot(struct task_struct *task, __u64 cgroup)
 	slot->mntns_id = mntns_of(task);
 	slot->claimed_boot_ns = bpf_ktime_get_boot_ns();
 	slot->claimed = 1;
-	struct recorded recorded = { .slot = index, .epoch = slot->epoch };
+	/* Armed until the execve succeeds: the runtime's process has other threads, whose last calls are no part of this. */
+	struct recorded recorded = { .slot = index, .epoch = slot->epoch, .armed = 1 };
 	bpf_map_update_elem(&recorded_cgroups, &cgroup, &recorded, BPF_NOEXIST);
 	__sync_fetch_and_add(&claims.made, 1);
 	return bpf_map_lookup_elem(&recorded_cgroups, &cgroup);
