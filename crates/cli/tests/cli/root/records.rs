@@ -116,9 +116,31 @@ fn no_cgroup_stays_behind() {
 
 #[test]
 #[ignore = "root: loads eBPF programs"]
-fn a_gadget_that_records_containers_asks_for_a_command() {
-    turn().fails(
-        ["run", "traceloop"],
-        &["`traceloop`", "gizmo run traceloop -- COMMAND"],
+fn without_a_command_containers_are_followed_and_not_the_host() {
+    let turn = turn();
+    let args = [
+        "run",
+        "traceloop",
+        "-c",
+        "no-such-container",
+        "--timeout",
+        "1",
+        "-o",
+        "json",
+    ];
+    let ran = turn.ok(args);
+    assert_eq!(ran.stdout(), "");
+    turn.fails(
+        ["run", "traceloop", "-r", "dokcer"],
+        &["`dokcer`", "containerd"],
     );
+    let missing = [
+        "run",
+        "traceloop",
+        "-r",
+        "docker",
+        "--docker-socketpath",
+        "/no/such.sock",
+    ];
+    turn.fails(missing, &["docker", "/no/such.sock"]);
 }
