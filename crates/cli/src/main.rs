@@ -4,10 +4,12 @@
 
 #![forbid(unsafe_code)]
 
+mod containers;
 mod context;
 mod image;
 mod logging;
 mod run;
+mod table;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -41,6 +43,8 @@ enum Command {
     /// Build, list, inspect and move images
     #[command(subcommand)]
     Image(image::Command),
+    /// List and watch the containers of this host
+    ListContainers(containers::Args),
     /// Print the version
     Version,
 }
@@ -90,6 +94,7 @@ fn dispatch(mut arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Run(raw) => run::run(&context, raw),
         Command::Image(command) => image::run(&context, command).map(|()| ExitCode::SUCCESS),
+        Command::ListContainers(args) => containers::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Version => {
             writeln!(io::stdout(), "v{}", env!("CARGO_PKG_VERSION"))?;
             Ok(ExitCode::SUCCESS)

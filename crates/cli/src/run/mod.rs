@@ -3,8 +3,8 @@
 //! A gadget's own flags are known only when its image is. So the arguments are read twice: `scan` finds the image among
 //! flags that nobody knows yet, then `flags` builds the real parser from the image's parameters.
 
-mod containers;
-mod flags;
+pub(crate) mod containers;
+pub(crate) mod flags;
 mod scan;
 
 use std::ffi::OsString;
@@ -133,7 +133,7 @@ fn options(matches: &ArgMatches, params: &[Param]) -> anyhow::Result<RunOptions>
 }
 
 /// The values that were given, by full name.
-fn values(matches: &ArgMatches, params: &[Param]) -> anyhow::Result<ParamValues> {
+pub(crate) fn values(matches: &ArgMatches, params: &[Param]) -> anyhow::Result<ParamValues> {
     let mut values = ParamValues::default();
     for param in params {
         let given = matches

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::{Gizmo, golden};
 
 /// What has a help text of its own; `gizmo` itself first.
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "",
     "run",
     "run traceloop",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 11] = [
     "image remove",
     "image export",
     "image import",
+    "list-containers",
 ];
 
 #[track_caller]
