@@ -129,17 +129,22 @@ fn quote(value: &str) -> String {
 pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
-        let is_format = matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
         match character {
             '\n' | '\t' => safe.push(character),
-            character if character.is_control() || is_format => {
+            character if is_active(character) => {
                 let _ = write!(safe, "\\u{{{:x}}}", u32::from(character));
             }
             character => safe.push(character),
         }
     }
     safe
+}
+
+/// Whether a terminal acts on a character instead of showing it.
+pub(crate) fn is_active(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -4,11 +4,13 @@
 
 #![forbid(unsafe_code)]
 
+mod containers;
 mod context;
 mod doctor;
 mod image;
 mod logging;
 mod run;
+mod table;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -54,6 +56,8 @@ enum Command {
     /// Say what this host offers, and what to do about what is missing
     #[command(after_help = "Ends with exit code 0 when traceloop can run here, 1 when not")]
     Doctor(doctor::Args),
+    /// List and watch the containers of this host
+    ListContainers(containers::Args),
     /// Print the version
     Version,
 }
@@ -125,6 +129,7 @@ fn dispatch(mut arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Run(raw) => run::run(&context()?, raw),
         Command::Image(command) => image::run(&context()?, command).map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => doctor::run(&args),
+        Command::ListContainers(args) => containers::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Version => {
             writeln!(io::stdout(), "v{}", env!("CARGO_PKG_VERSION"))?;
             Ok(ExitCode::SUCCESS)

@@ -24,3 +24,4 @@ pub use gadget::{OpenGadget, ReadyGadget, RunningGadget};
 pub use host::HostKernel;
 pub use inspect::{InfoEntry, describe_sources, inspect, sources_to_show};
 pub use run::{Ending, RunOptions, run};
+pub use wait::on_end_signal;

@@ -65,24 +65,11 @@ impl Waiter {
     /// Handlers or threads cannot be made.
     pub(crate) fn new() -> Result<Self, Error> {
         let (sender, receiver) = mpsc::channel();
-        // What was ignored when we were started stays so, for us and for the command: nohup, and jobs in the background.
-        let ignored = ignored_signals(&fs::read_to_string("/proc/self/status").unwrap_or_default());
-        let caught = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
-            .into_iter()
-            .filter(|signal| ignored & (1 << (signal - 1)) == 0);
         // Whose children's ends are ignored never hears of them.
         signal_hook::flag::register(SIGCHLD, Arc::default())
             .map_err(|error| Error::System("the end of children cannot be noticed", error))?;
-        let mut signals = Signals::new(caught)
-            .map_err(|error| Error::System("signals cannot be caught", error))?;
         let events = sender.clone();
-        spawn("signals", move || {
-            for signal in &mut signals {
-                if events.send(Event::Signal(signal)).is_err() {
-                    break;
-                }
-            }
-        })?;
+        on_end_signal(move |signal| events.send(Event::Signal(signal)).is_ok())?;
         Ok(Self { sender, receiver })
     }
 
@@ -205,6 +192,28 @@ impl Waiter {
             }
         })
     }
+}
+
+/// Calls a function for each signal that asks this process to end (SIGINT, SIGTERM, SIGHUP, SIGQUIT), on a thread of its own
+/// and until the function returns `false`.
+///
+/// # Errors
+/// Handlers or the thread cannot be made.
+pub fn on_end_signal(mut hear: impl FnMut(i32) -> bool + Send + 'static) -> Result<(), Error> {
+    // What was ignored when we were started stays so, for us and for the command: nohup, and jobs in the background.
+    let ignored = ignored_signals(&fs::read_to_string("/proc/self/status").unwrap_or_default());
+    let caught = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
+        .into_iter()
+        .filter(|signal| ignored & (1 << (signal - 1)) == 0);
+    let mut signals =
+        Signals::new(caught).map_err(|error| Error::System("signals cannot be caught", error))?;
+    spawn("signals", move || {
+        for signal in &mut signals {
+            if !hear(signal) {
+                break;
+            }
+        }
+    })
 }
 
 /// The mask of ignored signals in `/proc/self/status` (proc_pid_status(5)).

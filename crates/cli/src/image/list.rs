@@ -6,9 +6,9 @@ use clap::Args as ClapArgs;
 use gizmo_image::{DEFAULT_TAG, Listed, ListedSource, Origin};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use unicode_width::UnicodeWidthStr;
 
 use crate::context::Context;
+use crate::table;
 
 /// Arguments of `image list`.
 #[derive(ClapArgs)]
@@ -31,9 +31,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> anyhow::Result<()> {
             let short = !args.no_trunc && io::stdout().is_terminal();
             let rows: Vec<[String; 5]> = images
                 .iter()
-                .map(|image| row(image, short).map(|cell| one_line(&cell)))
+                .map(|image| row(image, short).map(|text| table::cell(&text)))
                 .collect();
-            write!(out, "{}", table(&rows))?;
+            let header = ["REPOSITORY", "TAG", "DIGEST", "CREATED", "SOURCE"];
+            write!(out, "{}", table::render(&header, &rows))?;
         }
     }
     Ok(())
@@ -109,48 +110,9 @@ fn age(created: &str) -> String {
     "now".to_owned()
 }
 
-/// Names and dates were written by whoever made the image.
-fn one_line(cell: &str) -> String {
-    crate::logging::escape(&cell.replace(['\n', '\t'], " "))
-}
-
-fn table(rows: &[[String; 5]]) -> String {
-    let header = ["REPOSITORY", "TAG", "DIGEST", "CREATED", "SOURCE"].map(str::to_owned);
-    let mut widths = [0; 5];
-    for row in std::iter::once(&header).chain(rows) {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.width());
-        }
-    }
-    let mut text = String::new();
-    for row in std::iter::once(&header).chain(rows) {
-        let cells = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.width())));
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn columns_are_aligned() {
-        let rows = [
-            ["a", "latest", "sha256:1", "now", "built"],
-            ["longer", "v1", "sha256:22", "n/a", "embedded"],
-        ];
-        let rows: Vec<[String; 5]> = rows.iter().map(|row| row.map(str::to_owned)).collect();
-        let text = table(&rows);
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "REPOSITORY  TAG     DIGEST     CREATED  SOURCE");
-        assert_eq!(lines[1], "a           latest  sha256:1   now      built");
-        assert_eq!(lines[2], "longer      v1      sha256:22  n/a      embedded");
-    }
 
     #[test]
     fn ages_are_in_the_largest_unit() {

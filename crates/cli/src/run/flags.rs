@@ -126,7 +126,8 @@ fn seconds(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "give a whole number of seconds")
 }
 
-fn flag(param: &Param, taken_short: &mut Vec<char>, has_gadget: bool) -> Arg {
+/// The flag of a parameter; its letter is taken if it is free.
+pub(crate) fn flag(param: &Param, taken_short: &mut Vec<char>, has_gadget: bool) -> Arg {
     let is_about_containers = param.prefix.starts_with("operator.LocalManager.");
     let is_own =
         param.prefix.starts_with("operator.cli.") || param.prefix.starts_with("operator.filter.");

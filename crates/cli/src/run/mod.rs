@@ -4,8 +4,8 @@
 //! flags that nobody knows yet, then `flags` builds the real parser from the image's parameters. With `-f` image and values
 //! come from a `manifest`, and the flags are those of any run.
 
-mod containers;
-mod flags;
+pub(crate) mod containers;
+pub(crate) mod flags;
 mod manifest;
 mod scan;
 
@@ -186,7 +186,7 @@ fn options(matches: &ArgMatches, values: ParamValues) -> anyhow::Result<RunOptio
 }
 
 /// The values that were given, by full name.
-fn values(matches: &ArgMatches, params: &[Param]) -> anyhow::Result<ParamValues> {
+pub(crate) fn values(matches: &ArgMatches, params: &[Param]) -> anyhow::Result<ParamValues> {
     let mut values = ParamValues::default();
     for param in params {
         let given = matches

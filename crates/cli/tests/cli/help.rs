@@ -18,6 +18,7 @@ const COMMANDS: [&str; 12] = [
     "image remove",
     "image export",
     "image import",
+    "list-containers",
 ];
 
 #[track_caller]

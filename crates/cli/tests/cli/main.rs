@@ -4,6 +4,7 @@
 //! kernel feature. Every test has a store of its own.
 
 mod build;
+mod containers;
 mod damage;
 mod doctor;
 mod gadgets;

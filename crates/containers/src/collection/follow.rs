@@ -125,7 +125,7 @@ fn report(config: &SourceConfig, error: &ClientError, is_news: bool) {
     let (runtime, socket, error) = (config.kind, config.socket.display(), chain(error));
     let is_expected = !config.is_explicit && !config.host.exists(&config.socket);
     if is_news && !is_expected {
-        tracing::warn!(%runtime, %socket, error, "lost the container runtime; trying again");
+        tracing::warn!(%runtime, %socket, error, "the container runtime does not answer");
     } else {
         tracing::debug!(%runtime, %socket, error, "no container runtime");
     }

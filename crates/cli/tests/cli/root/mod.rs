@@ -1,6 +1,7 @@
 //! Runs that load eBPF programs. Each takes its turn, in this process and among others that use the same lock.
 
 mod commands;
+mod containers;
 mod doctor;
 mod filters;
 mod guests;
