@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::{Gizmo, golden};
 
 /// What has a help text of its own; `gizmo` itself first.
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "",
     "run",
     "run traceloop",
