@@ -8,8 +8,9 @@ use anyhow::{Context, bail};
 use crate::shell;
 
 /// Debian packages: the eBPF compiler, libclang for bindgen, what libbpf-sys builds its vendored libelf with, and what the
-/// tests compare with and compile: strace, libraries for 32-bit programs, kernel headers of other architectures.
-const PACKAGES: [&str; 25] = [
+/// tests compare with and compile: strace, libraries for 32-bit programs, kernel headers of other architectures; the compiler
+/// of containerd's API, and the container runtimes that the tests start.
+const PACKAGES: [&str; 32] = [
     "clang-19",
     "llvm-19",
     "libclang1-19",
@@ -35,6 +36,13 @@ const PACKAGES: [&str; 25] = [
     "linux-libc-dev-riscv64-cross",
     "linux-libc-dev-s390x-cross",
     "util-linux",
+    "protobuf-compiler",
+    "docker.io",
+    "containerd",
+    "runc",
+    "podman",
+    "conmon",
+    "busybox-static",
 ];
 
 /// Rust's own toolchain lacks the target on some machines; Debian's has the sources to build it.

@@ -17,7 +17,7 @@ pub(crate) fn run(with_root: bool) -> anyhow::Result<()> {
     let package_tests = ["test", "--workspace", "--test", "headers"];
     shell::run(shell::cargo().args(package_tests).args(["--", "--ignored"]))?;
     if with_root {
-        // One after the other: they count programs, cgroups and calls of the whole host.
+        // One after the other: they count programs, cgroups, calls and containers of the whole host.
         let root_tests = [
             "test",
             "--workspace",
@@ -26,6 +26,10 @@ pub(crate) fn run(with_root: bool) -> anyhow::Result<()> {
             "cli",
             "--test",
             "oracle",
+            "--test",
+            "runtimes",
+            "--test",
+            "containers",
         ];
         let serially = ["--", "--ignored", "--test-threads=1"];
         shell::run(shell::cargo().args(root_tests).args(serially))?;

@@ -45,7 +45,7 @@ enum State {
     Loaded {
         links: Vec<Link>,
         /// Owns the programs, which the links refer to; dropped after them.
-        _object: Object,
+        object: Object,
         maps: HashMap<String, Arc<LoadedMap>>,
         templates: HashMap<String, InnerTemplate>,
     },
@@ -182,12 +182,12 @@ impl EbpfLayer {
         Ok(self.set_constant(&variable.name, &value)?)
     }
 
-    /// Loads the object and attaches its programs in the order of the object.
+    /// Loads the object; nothing is attached yet.
     ///
     /// # Errors
-    /// A program cannot be attached, the kernel or the verifier refuses it, or rights are missing. Nothing stays attached.
-    pub fn start(&self, config: &Config) -> Result<(), Error> {
-        let points = self.attach_points(config)?;
+    /// The kernel refuses, or a program cannot be attached to what it asks for.
+    pub fn load(&self, config: &Config) -> Result<(), Error> {
+        self.attach_points(config)?;
         let mut state = self.lock();
         let State::Open {
             mut object,
@@ -201,21 +201,41 @@ impl EbpfLayer {
         let object = load(object)?;
         drop(inner_maps);
         let maps = open_maps(&object)?;
-        let mut links = Vec::new();
-        for (program, point) in object.progs_mut().zip(&points) {
-            links.extend(attach(&program, point)?);
-        }
-        debug!(
-            programs = links.len(),
-            maps = maps.len(),
-            "eBPF object loaded and attached"
-        );
         *state = State::Loaded {
-            _object: object,
-            links,
+            object,
+            links: Vec::new(),
             maps,
             templates,
         };
+        Ok(())
+    }
+
+    /// Attaches the programs of a loaded object, in their order.
+    ///
+    /// # Errors
+    /// The kernel refuses. Everything is detached then.
+    pub fn attach(&self, config: &Config) -> Result<(), Error> {
+        let points = self.attach_points(config)?;
+        let mut state = self.lock();
+        let State::Loaded {
+            object,
+            links,
+            maps,
+            ..
+        } = &mut *state
+        else {
+            return Err(Error::State("attached"));
+        };
+        let mut attached = Vec::new();
+        for (program, point) in object.progs_mut().zip(&points) {
+            attached.extend(attach(&program, point)?);
+        }
+        debug!(
+            programs = attached.len(),
+            maps = maps.len(),
+            "eBPF object loaded and attached"
+        );
+        *links = attached;
         Ok(())
     }
 

@@ -123,6 +123,7 @@ impl Following {
     fn listen(&self, events: Sender<Event>) -> Result<(), Error> {
         let told = self.collection.subscribe(QUEUE);
         let starts = self.starts.clone();
+        let collection = Arc::downgrade(&self.collection);
         // Ends with the collection.
         spawn_joinable("container-names", move || {
             for event in told {
@@ -136,7 +137,14 @@ impl Following {
                         News::Told(container)
                     }
                     ContainerEvent::Named(container) => News::Told(container),
-                    ContainerEvent::Removed(container) => News::Gone(container),
+                    ContainerEvent::Removed(container) => {
+                        let collection = collection.upgrade();
+                        if collection.is_some_and(|it| it.is_sandbox(&container)) {
+                            News::NoContainer(container)
+                        } else {
+                            News::Gone(container)
+                        }
+                    }
                     ContainerEvent::Lost(count) => {
                         warn!(count, "news of containers were lost");
                         continue;

@@ -228,7 +228,18 @@ impl ReadyGadget {
     /// # Errors
     /// The kernel or the guest refuses. Everything is detached then.
     pub fn start(self, container: Option<&Container>) -> Result<RunningGadget, Error> {
+        self.start_with(container, |_| Ok(()))
+    }
+
+    /// The same with something to do between loading and attaching.
+    pub(crate) fn start_with(
+        self,
+        container: Option<&Container>,
+        before_attaching: impl FnOnce(&RunningGadget) -> Result<(), Error>,
+    ) -> Result<RunningGadget, Error> {
         let running = RunningGadget { gadget: self };
+        running.load()?;
+        before_attaching(&running)?;
         running.start(container)?;
         debug!(gadget = running.gadget.name, "running...");
         Ok(running)
@@ -266,10 +277,19 @@ impl RunningGadget {
         }
     }
 
+    fn load(&self) -> Result<(), Error> {
+        let config = self.gadget.config.read();
+        let config = config.unwrap_or_else(PoisonError::into_inner);
+        match &self.gadget.ebpf {
+            Some(ebpf) => Ok(ebpf.load(&config)?),
+            None => Ok(()),
+        }
+    }
+
     fn start(&self, container: Option<&Container>) -> Result<(), Error> {
         let gadget = &self.gadget;
         if let Some(ebpf) = &gadget.ebpf {
-            ebpf.start(&gadget.config.read().unwrap_or_else(PoisonError::into_inner))?;
+            ebpf.attach(&gadget.config.read().unwrap_or_else(PoisonError::into_inner))?;
             if let Some(container) = container {
                 self.share_filter(select_in_filter(ebpf.as_ref(), container)?);
             }

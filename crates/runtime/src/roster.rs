@@ -17,12 +17,15 @@ pub(crate) const NAME_WAIT: Duration = Duration::from_secs(2);
 /// How long the kernel's word is waited for when a runtime has told that a container is gone.
 const END_WAIT: Duration = Duration::from_secs(1);
 
+/// The namespace of containerd in which Kubernetes keeps its containers.
+const K8S_NAMESPACE: &str = "k8s.io";
+
 /// What is heard of containers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum News {
     /// The kernel has seen it begin. The name may be known or not.
     Begun(Arc<Container>),
-    /// The kernel has seen something begin that is no container, or is one that nobody records: a pod's sandbox.
+    /// What the kernel has seen begin is no container, or is one that nobody records: a pod's sandbox.
     NoContainer(Arc<Container>),
     /// The kernel has seen its last process end.
     Ended(u64),
@@ -54,9 +57,12 @@ pub(crate) struct Meant {
 }
 
 impl Meant {
-    /// Whether a container is meant; `None` while too little is known of it.
-    fn decide(&self, container: &Container) -> Option<bool> {
+    /// Whether a container is meant; `None` while too little is known of it. When it is late, no more will be known.
+    fn decide(&self, container: &Container, is_late: bool) -> Option<bool> {
         let is_named = !container.name.is_empty();
+        if !is_named && !is_late && may_be_sandbox(container) {
+            return None;
+        }
         if !self.runtimes.is_empty() {
             match container.runtime_name.parse::<RuntimeKind>() {
                 Ok(kind) if !self.runtimes.contains(&kind) => return Some(false),
@@ -70,6 +76,13 @@ impl Meant {
         }
         is_named.then(|| self.selector.matches(container))
     }
+}
+
+/// In pods, only the runtime can tell a container from the sandbox.
+fn may_be_sandbox(container: &Container) -> bool {
+    !container.k8s.pod_uid.is_empty()
+        || container.runtime_namespace == K8S_NAMESPACE
+        || container.runtime_name == RuntimeKind::CriO.name()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +136,7 @@ impl Roster {
     pub(crate) fn hear(&mut self, news: News, now: Instant, changes: &mut Vec<Change>) {
         let key = match news {
             News::NoContainer(container) => {
-                changes.push(Change::Ignored(container));
+                self.drop_out(container, changes);
                 return;
             }
             News::Begun(container) | News::Told(container) => {
@@ -158,13 +171,30 @@ impl Roster {
         self.advance(key, now, changes);
     }
 
+    /// Who has been followed ends; others were never there.
+    fn drop_out(&mut self, container: Arc<Container>, changes: &mut Vec<Change>) {
+        let entry = self.entries.remove(&key(&container));
+        match entry.map(|entry| entry.state) {
+            Some(State::Followed) => changes.push(Change::Deleted(container)),
+            Some(State::Ignored) => {}
+            Some(State::Undecided) | None => changes.push(Change::Ignored(container)),
+        }
+    }
+
     fn learn(
         &mut self,
         key: (u64, u64),
-        container: Arc<Container>,
+        mut container: Arc<Container>,
         now: Instant,
         changes: &mut Vec<Change>,
     ) {
+        // The collection forgets the namespace with the process; the filter needs it to the end.
+        let known = self.entries.get(&key).map(|it| it.container.mntns_id);
+        if let Some(mntns_id @ 1..) = known
+            && container.mntns_id != mntns_id
+        {
+            Arc::make_mut(&mut container).mntns_id = mntns_id;
+        }
         let entry = self.entries.entry(key).or_insert_with(|| Entry {
             container: Arc::clone(&container),
             state: State::Undecided,
@@ -215,8 +245,8 @@ impl Roster {
             return;
         };
         if entry.state == State::Undecided {
-            let decided = self.meant.decide(&entry.container);
             let is_late = now.saturating_duration_since(entry.since) >= NAME_WAIT;
+            let decided = self.meant.decide(&entry.container, is_late);
             if decided.is_none() && is_late {
                 self.unnamed += 1;
             }
@@ -415,6 +445,19 @@ mod tests {
     }
 
     #[test]
+    fn the_namespace_that_was_seen_first_stays() {
+        let (mut roster, now) = (Roster::default(), Instant::now());
+        hear(&mut roster, News::Begun(container(1, "")), now);
+        let mut told = (*container(1, "a")).clone();
+        told.mntns_id = 0;
+        hear(&mut roster, News::Told(Arc::new(told)), now);
+        assert_eq!(
+            hear(&mut roster, News::Ended(1), now),
+            [Change::Deleted(container(1, "a"))]
+        );
+    }
+
+    #[test]
     fn names_may_be_used_again_and_namespaces_too() {
         let (mut roster, now) = (named("a"), Instant::now());
         for cgroup_id in 1..4 {
@@ -453,6 +496,38 @@ mod tests {
         assert_eq!(
             hear(&mut roster, News::Told(Arc::clone(&known)), now),
             [Change::Created(known)]
+        );
+    }
+
+    #[test]
+    fn in_a_pod_the_name_is_waited_for_since_it_may_be_a_sandbox() {
+        let (mut roster, now) = (Roster::default(), Instant::now());
+        let in_pod = |cgroup_id, name| {
+            let mut container = (*container(cgroup_id, name)).clone();
+            container.runtime_namespace = K8S_NAMESPACE.to_owned();
+            Arc::new(container)
+        };
+        for cgroup_id in 1..4 {
+            let begun = News::Begun(in_pod(cgroup_id, ""));
+            assert_eq!(hear(&mut roster, begun, now), []);
+        }
+        let sandbox = News::NoContainer(in_pod(1, ""));
+        assert_eq!(
+            hear(&mut roster, sandbox, now),
+            [Change::Ignored(in_pod(1, ""))]
+        );
+        assert_eq!(
+            hear(&mut roster, News::Told(in_pod(2, "a")), now),
+            [Change::Created(in_pod(2, "a"))]
+        );
+        // No answer: rather an unnamed container than none.
+        assert_eq!(
+            tick(&mut roster, now + NAME_WAIT),
+            [Change::Created(in_pod(3, ""))]
+        );
+        assert_eq!(
+            hear(&mut roster, News::NoContainer(in_pod(3, "")), now),
+            [Change::Deleted(in_pod(3, ""))]
         );
     }
 

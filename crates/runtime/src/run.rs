@@ -77,11 +77,18 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
         .as_ref()
         .map(HeldCommand::start)
         .transpose()?;
-    let running = ready.start(held.as_ref().map(HeldCommand::container))?;
-    let filter = running.filter_map().filter(|_| follows && is_filtered);
-    if let Some(following) = &mut following {
-        running.share_filter(filter.clone());
-        following.watch(filter.as_deref(), &waiter.sender())?;
+    let container = held.as_ref().map(HeldCommand::container);
+    // The kernel's eyes open before the gadget's programs run: who is in the filter is there before they look.
+    let running = ready.start_with(container, |loaded| {
+        let Some(following) = &mut following else {
+            return Ok(());
+        };
+        let filter = loaded.filter_map().filter(|_| is_filtered);
+        loaded.share_filter(filter.clone());
+        following.watch(filter.as_deref(), &waiter.sender())
+    })?;
+    if follows {
+        debug!("following containers");
     }
     if held.is_none() {
         output.start();
@@ -100,6 +107,7 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
         None => waiter.wait(command.as_ref(), options.timeout, &mut Nobody),
         Some(following) => {
             let roster = Roster::new(options.containers.meant());
+            let filter = running.filter_map().filter(|_| is_filtered);
             let mut audience = Audience::new(&running, roster, identities, filter);
             if options.containers.host {
                 audience.hear(News::Told(Arc::new(host_itself())));

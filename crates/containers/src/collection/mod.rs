@@ -221,6 +221,14 @@ impl Collection {
         self.shared.state().find("", id).cloned()
     }
 
+    /// Whether this is a pod's sandbox: one that runs is told to be removed as soon as its runtime says what it is.
+    #[must_use]
+    pub fn is_sandbox(&self, container: &Container) -> bool {
+        self.shared
+            .state()
+            .is_sandbox(&container.runtime_namespace, &container.id)
+    }
+
     /// Who has or had a mount namespace.
     #[must_use]
     pub fn by_mntns(&self, mntns_id: u64) -> Option<Arc<Container>> {

@@ -144,6 +144,11 @@ impl State {
             .any(|it| named(&it))
     }
 
+    pub(super) fn is_sandbox(&self, namespace: &str, id: &str) -> bool {
+        self.position(namespace, id, |it| it.phase == Phase::Sandbox)
+            .is_some()
+    }
+
     /// The kernel has shown a container. Returns what is known about it, nothing for a sandbox.
     pub(super) fn discover(
         &mut self,
@@ -370,17 +375,21 @@ impl State {
         }
     }
 
+    /// Who was told of it as a container hears that it is none any more.
     fn set_sandbox(&mut self, id: &str, index: usize) {
         let phase = self
             .entries
             .get(id)
             .and_then(|it| it.get(index))
             .map(|it| it.phase);
-        if phase == Some(Phase::Live) {
-            self.end(id, index);
+        if phase == Some(Phase::Sandbox) {
+            return;
         }
-        if phase != Some(Phase::Sandbox) {
-            self.set_phase(id, index, Phase::Sandbox);
+        let container = self.set_phase(id, index, Phase::Sandbox);
+        if matches!(phase, Some(Phase::Live | Phase::Gone))
+            && let Some(container) = container
+        {
+            self.tell_all(&ContainerEvent::Removed(container));
         }
     }
 

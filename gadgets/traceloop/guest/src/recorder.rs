@@ -55,15 +55,26 @@ pub fn follow_containers(
 struct Recorded {
     name: String,
     who: Who,
-    slot: u32,
+    /// None as long as it has not begun: the kernel side gives it one then.
+    slot: Option<u32>,
 }
 
 /// How the programs find a container: by its cgroup, and by its mount namespace only where it has none, since the kernel
 /// reuses the numbers of namespaces at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 struct Who {
     cgroup_id: u64,
     mntns_id: u64,
+}
+
+impl PartialEq for Who {
+    /// The mount namespace may become known later, or be forgotten with the process.
+    fn eq(&self, other: &Self) -> bool {
+        match (self.cgroup_id, other.cgroup_id) {
+            (0, 0) => self.mntns_id == other.mntns_id,
+            (one, other) => one == other,
+        }
+    }
 }
 
 /// The running recording.
@@ -71,6 +82,7 @@ pub struct Recorder {
     native: Abi,
     slots: Slots,
     cgroups: Map,
+    new_cgroups: Map,
     mntns: Map,
     control: Map,
     claims: Map,
@@ -89,6 +101,7 @@ impl Recorder {
             native: filter.native,
             slots: Slots::open(slots::layout()?)?,
             cgroups: Map::get("recorded_cgroups")?,
+            new_cgroups: Map::get("new_cgroups")?,
             mntns: Map::get("recorded_mntns")?,
             control: Map::get(".data.control")?,
             claims: Map::get(".data.claims")?,
@@ -119,34 +132,59 @@ impl Recorder {
             return Ok(());
         }
         let name = event.name.clone();
-        let slot = match self.claimed(who)? {
-            Some(slot) => slot,
-            None => {
-                self.tell_refused()?;
-                let Some(slot) = self.slots.take() else {
-                    warn!(
-                        "container `{name}` is not recorded: all {} rings are in use",
-                        self.slots.count()
-                    );
-                    return Ok(());
-                };
-                let entry = [
-                    slot,
-                    self.slots.epoch(slot),
-                    u32::from(event.is_starting),
-                    0,
-                ];
-                match who.cgroup_id {
-                    0 => self.mntns.update(&who.mntns_id, &entry, UpdateMode::Any)?,
-                    id => self.cgroups.update(&id, &entry, UpdateMode::Any)?,
-                }
-                self.change(true)?;
-                slot
-            }
+        // A runtime may tell of a container that it has not let go yet. Until then its process is the runtime's.
+        let slot = if !event.is_starting && self.is_new(who)? {
+            None
+        } else if let Some(slot) = self.claimed(who)? {
+            Some(slot)
+        } else {
+            let Some(slot) = self.give_slot(event, who)? else {
+                return Ok(());
+            };
+            Some(slot)
         };
-        debug!("recording `{name}` in slot {slot}");
+        debug!("recording `{name}` in slot {slot:?}");
         self.recorded.push(Recorded { name, who, slot });
         Ok(())
+    }
+
+    /// Gives one of the kept slots to a container that runs already, or that waits to be let go.
+    fn give_slot(&mut self, event: &ContainerEvent, who: Who) -> Result<Option<u32>, Error> {
+        self.tell_refused()?;
+        let Some(slot) = self.slots.take() else {
+            warn!(
+                "container `{}` is not recorded: all {} rings are in use",
+                event.name,
+                self.slots.count()
+            );
+            return Ok(None);
+        };
+        let entry = [
+            slot,
+            self.slots.epoch(slot),
+            u32::from(event.is_starting),
+            0,
+        ];
+        let added = match who.cgroup_id {
+            0 => self.mntns.update(&who.mntns_id, &entry, UpdateMode::Any),
+            id => self.cgroups.update(&id, &entry, UpdateMode::NoExist),
+        };
+        if let Err(error) = added {
+            self.slots.release(slot)?;
+            // The kernel side was faster.
+            return match self.claimed(who)? {
+                Some(claimed) => Ok(Some(claimed)),
+                None => Err(error),
+            };
+        }
+        self.change(true)?;
+        Ok(Some(slot))
+    }
+
+    /// Whether nothing has begun in its cgroup yet.
+    fn is_new(&self, who: Who) -> Result<bool, Error> {
+        let mut maker = [0u32; 2];
+        Ok(who.cgroup_id != 0 && self.new_cgroups.lookup(&who.cgroup_id, &mut maker)?)
     }
 
     /// The slot that the kernel side has given to a new container.
@@ -165,10 +203,16 @@ impl Recorder {
         let Some(position) = position else {
             return self.forget(who);
         };
-        let recorded = self.recorded.remove(position);
+        let mut recorded = self.recorded.remove(position);
+        if recorded.who.mntns_id == 0 {
+            recorded.who = who;
+        }
+        let Some(slot) = self.slot_of(&recorded)? else {
+            return Ok(());
+        };
         self.end(who)?;
-        self.show(&recorded, events)?;
-        self.slots.release(recorded.slot)
+        self.show(&recorded, slot, events)?;
+        self.slots.release(slot)
     }
 
     /// What has begun like a container is none, or none that was asked for.
@@ -193,15 +237,24 @@ impl Recorder {
         self.change(false)?;
         self.tell_refused()?;
         for recorded in &self.recorded {
-            self.show(recorded, events)?;
+            if let Some(slot) = self.slot_of(recorded)? {
+                self.show(recorded, slot, events)?;
+            }
         }
         Ok(())
     }
 
-    fn show(&self, recorded: &Recorded, events: &mut Events) -> Result<(), Error> {
+    fn slot_of(&self, recorded: &Recorded) -> Result<Option<u32>, Error> {
+        match recorded.slot {
+            Some(slot) => Ok(Some(slot)),
+            None => self.claimed(recorded.who),
+        }
+    }
+
+    fn show(&self, recorded: &Recorded, slot: u32, events: &mut Events) -> Result<(), Error> {
         let name = &recorded.name;
         let who = recorded.who;
-        let (totals, refused) = self.slots.read(recorded.slot, |cpu, record| {
+        let (totals, refused) = self.slots.read(slot, |cpu, record| {
             events.emit(self.native, who.cgroup_id, who.mntns_id, cpu, record)
         })?;
         debug!("{} calls of `{name}` recorded", totals.records);
@@ -261,6 +314,19 @@ mod tests {
     use std::mem::offset_of;
 
     use super::*;
+
+    #[test]
+    fn a_container_is_told_by_its_cgroup() {
+        let who = |cgroup_id, mntns_id| Who {
+            cgroup_id,
+            mntns_id,
+        };
+        assert_eq!(who(1, 2), who(1, 0));
+        assert_ne!(who(1, 2), who(3, 2));
+        assert_ne!(who(0, 2), who(3, 2));
+        assert_eq!(who(0, 2), who(0, 2));
+        assert_ne!(who(0, 2), who(0, 4));
+    }
 
     #[test]
     fn control_and_claims_lie_as_in_the_header_file() {
