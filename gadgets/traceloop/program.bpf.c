@@ -324,8 +324,13 @@ static struct recorded *claim_slot(struct task_struct *task, __u64 cgroup)
 	slot->claimed = 1;
 	/* Armed until the execve succeeds: the runtime's process has other threads, whose last calls are no part of this. */
 	struct recorded recorded = { .slot = index, .epoch = slot->epoch, .armed = 1 };
-	bpf_map_update_elem(&recorded_cgroups, &cgroup, &recorded, BPF_NOEXIST);
-	__sync_fetch_and_add(&claims.made, 1);
+	if (bpf_map_update_elem(&recorded_cgroups, &cgroup, &recorded, BPF_NOEXIST)) {
+		/* User space has given it one meanwhile, or there are too many containers. */
+		slot->claimed = 0;
+		bpf_map_push_elem(&free_slots, &index, 0);
+	} else {
+		__sync_fetch_and_add(&claims.made, 1);
+	}
 	return bpf_map_lookup_elem(&recorded_cgroups, &cgroup);
 }
 
