@@ -22,6 +22,8 @@ enum start_kind {
 	CONTAINER_ENDS = 2,
 	/* A cgroup that became empty before anything began in it: the program could not be executed, or it is a service. */
 	NOTHING_BEGAN = 3,
+	/* A cgroup was made: a container may be about to begin in it. */
+	CGROUP_MADE = 4,
 };
 
 /* What user space reads; the same as in starts.rs. */
@@ -112,6 +114,7 @@ int BPF_PROG(note_new_cgroup, struct cgroup *cgroup, const char *path)
 	named->path[0] = 0;
 	bpf_probe_read_kernel_str(named->path, sizeof(named->path), path);
 	bpf_map_update_elem(&new_cgroups, &id, named, 0);
+	tell(CGROUP_MADE, id, NULL, named);
 	return 0;
 }
 

@@ -26,6 +26,8 @@ const HEAD_BYTES: usize = 32;
 /// What the kernel has seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
+    /// A cgroup was made. Neither process nor mount namespace are known.
+    Made(Seen),
     /// What looks like a container begins: its first program is about to run.
     Begun(Seen),
     /// A cgroup became empty before anything began in it: a service has ended, or a container's program could not be
@@ -241,6 +243,7 @@ fn parse(bytes: &[u8]) -> Option<Start> {
             cgroup_id: seen.cgroup_id,
         },
         3 => Start::NeverBegan(seen),
+        4 => Start::Made(seen),
         _ => return None,
     })
 }
@@ -276,6 +279,10 @@ mod tests {
             parse(&bytes(3, b"/docker/a")),
             Some(Start::NeverBegan(seen))
         );
+        assert!(matches!(
+            parse(&bytes(4, b"/docker/a")),
+            Some(Start::Made(_))
+        ));
         assert_eq!(parse(&bytes(2, b"\0")), Some(Start::Ended { cgroup_id: 7 }));
     }
 

@@ -50,6 +50,7 @@ impl<'g> Audience<'g> {
     fn apply(&mut self, changes: Vec<Change>) {
         for change in changes {
             let (event, container) = match &change {
+                Change::Announced(container) => ("PRECREATE", container),
                 Change::Created(container) => ("CREATED", container),
                 Change::Named(container) => {
                     self.identities.learn(container);
@@ -65,10 +66,12 @@ impl<'g> Audience<'g> {
                 cgroup = container.cgroup_id,
                 "container"
             );
-            if event != "IGNORED" {
+            if !matches!(event, "IGNORED" | "PRECREATE") {
                 self.identities.learn(container);
             }
-            self.filter(event, container);
+            if event != "PRECREATE" {
+                self.filter(event, container);
+            }
             if let Err(error) = self.gadget.publish(event, container) {
                 warn!(
                     error = crate::error::chain(&error),

@@ -198,6 +198,11 @@ struct Eyes {
 impl Eyes {
     fn news(&mut self, start: Start) -> Vec<News> {
         match start {
+            Start::Made(seen) => self
+                .identify(&seen)
+                .map(|container| News::Made(Arc::new(container)))
+                .into_iter()
+                .collect(),
             Start::Begun(seen) => vec![self.begun(&seen)],
             Start::NeverBegan(seen) => {
                 let begun = self.begun(&seen);
@@ -210,28 +215,27 @@ impl Eyes {
         }
     }
 
-    fn begun(&mut self, seen: &Seen) -> News {
-        let mut container = Container {
-            cgroup_id: seen.cgroup_id,
-            mntns_id: seen.mntns_id,
-            pid: seen.pid,
-            cgroup_v2: seen.cgroup_path.clone(),
-            ..Container::default()
-        };
+    /// What a cgroup tells about the container in it, if it is one's own.
+    fn identify(&self, seen: &Seen) -> Option<Container> {
         // What begins below a container's own cgroup is a part of it, or a container inside.
         let told = self
             .collection
             .identify(&seen.cgroup_path)
-            .filter(|told| !told.is_below(&seen.cgroup_path));
-        let Some(told) = told else {
-            return News::NoContainer(Arc::new(container));
-        };
+            .filter(|told| !told.is_below(&seen.cgroup_path))?;
+        let mut container = anonymous(seen);
         container.id = told.id;
         container.runtime_name = told
             .runtime
             .map_or_else(String::new, |kind| kind.name().to_owned());
         container.runtime_namespace = told.namespace.unwrap_or_default();
         container.k8s.pod_uid = told.pod_uid.unwrap_or_default();
+        Some(container)
+    }
+
+    fn begun(&mut self, seen: &Seen) -> News {
+        let Some(container) = self.identify(seen) else {
+            return News::NoContainer(Arc::new(anonymous(seen)));
+        };
         match self.collection.discover(container.clone()) {
             Some(known) => {
                 self.alive.insert(seen.cgroup_id, Arc::clone(&known));
@@ -246,6 +250,17 @@ impl Eyes {
             self.collection.ended(&container);
         }
         News::Ended(cgroup_id)
+    }
+}
+
+/// What the kernel knows.
+fn anonymous(seen: &Seen) -> Container {
+    Container {
+        cgroup_id: seen.cgroup_id,
+        mntns_id: seen.mntns_id,
+        pid: seen.pid,
+        cgroup_v2: seen.cgroup_path.clone(),
+        ..Container::default()
     }
 }
 

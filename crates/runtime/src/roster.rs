@@ -23,6 +23,8 @@ const K8S_NAMESPACE: &str = "k8s.io";
 /// What is heard of containers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum News {
+    /// The kernel has seen a cgroup made for it.
+    Made(Arc<Container>),
     /// The kernel has seen it begin. The name may be known or not.
     Begun(Arc<Container>),
     /// What the kernel has seen begin is no container, or is one that nobody records: a pod's sandbox.
@@ -38,6 +40,8 @@ pub(crate) enum News {
 /// What a gadget has to hear.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
+    /// A container may be about to begin. Nobody knows yet whether it is meant.
+    Announced(Arc<Container>),
     /// A container is followed from now on.
     Created(Arc<Container>),
     /// More is known about a followed one.
@@ -135,6 +139,10 @@ impl Roster {
     /// Takes news; what follows from it is appended.
     pub(crate) fn hear(&mut self, news: News, now: Instant, changes: &mut Vec<Change>) {
         let key = match news {
+            News::Made(container) => {
+                changes.push(Change::Announced(container));
+                return;
+            }
             News::NoContainer(container) => {
                 self.drop_out(container, changes);
                 return;
@@ -534,6 +542,12 @@ mod tests {
     #[test]
     fn what_is_no_container_is_ignored_at_once() {
         let (mut roster, now) = (named("a"), Instant::now());
+        // Whoever it will be is announced, and nothing follows from that.
+        assert_eq!(
+            hear(&mut roster, News::Made(container(8, "")), now),
+            [Change::Announced(container(8, ""))]
+        );
+        assert!(roster.is_settled());
         let service = container(9, "");
         assert_eq!(
             hear(&mut roster, News::NoContainer(Arc::clone(&service)), now),

@@ -97,3 +97,46 @@ fn the_filter_has_a_container_before_its_first_instruction() {
         assert_eq!(count(&turn, &docker, gadget, gadget), expected, "{section}");
     }
 }
+
+/// Any gadget that asks for it hears of containers: all that are made, and of those that are meant that they begin and end.
+#[test]
+#[ignore = "root: starts container runtimes"]
+fn a_gadget_hears_of_containers() {
+    let turn = turn();
+    let docker = Docker::start();
+    build(&turn, "hears", "tp_btf/sched_process_exec");
+    let flags = with(&docker.flags(), &["-c", "meant", "-o", "containers:json"])
+        .into_iter()
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
+    let mut recording = turn.spawn(
+        "hears",
+        &flags.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
+    recording.wait_ready();
+    docker.run_to_end("other", &["true"]);
+    docker.run_to_end("meant", &["true"]);
+    let events = || -> Vec<[String; 3]> {
+        let read = |line: &str| {
+            let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+            ["event_type", "container_id", "name"].map(text)
+        };
+        let text = recording.output();
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole.lines().map(read).collect()
+    };
+    let limit = std::time::Duration::from_secs(20);
+    gizmo_test_runtimes::wait_until("the container's end is told", limit, || {
+        events().iter().any(|event| event[0] == "DELETED")
+    });
+    let of = |name: &str| -> Vec<String> {
+        let events = events();
+        let known = events.iter().find(|event| event[2] == name);
+        let id = &known.unwrap_or_else(|| panic!("no `{name}`: {events:?}"))[1];
+        let own = events.iter().filter(|event| event[1] == *id);
+        own.map(|event| event[0].clone()).collect()
+    };
+    assert_eq!(of("meant"), ["PRECREATE", "CREATED", "DELETED"]);
+    assert_eq!(of("other"), ["PRECREATE", "IGNORED"]);
+}
