@@ -73,7 +73,7 @@ fn buffers_that_are_full_hold_the_end() {
     turn.build_gadget("perfloop");
     // More calls than 64 pages of every CPU have room for, with 40 bytes each.
     let calls = turn.perfloop("i=0; while [ $i -lt 30000 ]; do umask 7; i=$((i+1)); done");
-    let [execve, umask, exit] = EXECVE_UMASK_EXIT;
+    let [_, umask, exit] = EXECVE_UMASK_EXIT;
     let cpus = std::thread::available_parallelism()
         .expect("a number")
         .get();
@@ -84,8 +84,7 @@ fn buffers_that_are_full_hold_the_end() {
     let umasks = calls
         .iter()
         .filter(|call| (Some(call.pid), call.number) == (shell, umask));
-    assert!(umasks.count() > room / 2);
-    if cpus * room < 30000 {
-        assert!(calls.iter().all(|call| call.number != execve));
-    }
+    // The first calls are gone only where the shell stayed: a buffer of a CPU that it left early is not full.
+    let kept = umasks.count();
+    assert!(kept > room / 2 && kept <= cpus * room, "{kept}");
 }
