@@ -15,7 +15,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     if !shell::is_root() {
         bail!("the demo loads eBPF programs: run it as root");
     }
-    setup::run()?;
+    setup::run(setup::Purpose::Build)?;
     shell::run(shell::cargo().args(["build", "--package", "gizmo"]))?;
     let mut command = Command::new(shell::built("debug", "gizmo"));
     command.args([

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 Usage: cargo xtask COMMAND
 
-  setup            install what is missing to build and test (Debian packages, Rust targets)
+  setup            install what is missing to build (Debian packages, Rust targets)
   demo             set up, build, and record the opened and written files of a small program
   test             set up, then every test: those without and those with root
   test --no-root   only the tests that need neither root nor kernel features
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
-        ["setup"] => setup::run(),
+        ["setup"] => setup::run(setup::Purpose::Build),
         ["demo"] => demo::run(),
         ["test"] => test::run(true),
         ["test", "--no-root"] => test::run(false),

@@ -7,10 +7,18 @@ use anyhow::{Context, bail};
 
 use crate::shell;
 
-/// Debian packages: the eBPF compiler, libclang for bindgen, what libbpf-sys builds its vendored libelf with, and what the
-/// tests compare with and compile: strace, libraries for 32-bit programs, kernel headers of other architectures; the compiler
-/// of containerd's API, and the container runtimes that the tests start.
-const PACKAGES: [&str; 32] = [
+/// What is to be done with what is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Build the product and run it.
+    Build,
+    /// Run every test.
+    Test,
+}
+
+/// Debian packages to build with: the eBPF compiler, libclang for bindgen, what libbpf-sys builds its vendored libelf with,
+/// the compiler of containerd's API.
+const FOR_BUILDS: [&str; 16] = [
     "clang-19",
     "llvm-19",
     "libclang1-19",
@@ -26,6 +34,12 @@ const PACKAGES: [&str; 32] = [
     "make",
     "gcc",
     "libc6-dev",
+    "protobuf-compiler",
+];
+
+/// What the tests compare with, compile and start: strace, libraries for 32-bit programs, kernel headers of other
+/// architectures, container runtimes. Nobody who only builds gets a container daemon.
+const FOR_TESTS: [&str; 16] = [
     "gcc-multilib",
     "libc6-dev-i386",
     "strace",
@@ -36,7 +50,6 @@ const PACKAGES: [&str; 32] = [
     "linux-libc-dev-riscv64-cross",
     "linux-libc-dev-s390x-cross",
     "util-linux",
-    "protobuf-compiler",
     "docker.io",
     "containerd",
     "runc",
@@ -54,8 +67,12 @@ const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const WASI_TARGET: &str = "wasm32-wasip1";
 
 /// Installs what is missing and says so.
-pub(crate) fn run() -> anyhow::Result<()> {
-    packages(&missing_packages(&PACKAGES))?;
+pub(crate) fn run(purpose: Purpose) -> anyhow::Result<()> {
+    let mut wanted = FOR_BUILDS.to_vec();
+    if purpose == Purpose::Test {
+        wanted.extend(FOR_TESTS);
+    }
+    packages(&missing_packages(&wanted))?;
     wasm_targets()?;
     mount_tracefs();
     Ok(())

@@ -10,7 +10,7 @@ pub(crate) fn run(with_root: bool) -> anyhow::Result<()> {
             "some tests load eBPF programs: run this as root, or `cargo xtask test --no-root` for the others"
         );
     }
-    setup::run()?;
+    setup::run(setup::Purpose::Test)?;
     // Always the whole workspace: another selection of packages has other features and builds wasmtime anew.
     shell::run(shell::cargo().args(["test", "--workspace"]))?;
     // Marked `packages`: they need what `setup` has just installed, which tier 1 cannot count on.

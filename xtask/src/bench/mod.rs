@@ -43,7 +43,7 @@ fn gizmo() -> anyhow::Result<PathBuf> {
     if !shell::is_root() {
         bail!("benches load eBPF programs: run them as root");
     }
-    setup::run()?;
+    setup::run(setup::Purpose::Build)?;
     shell::run(shell::cargo().args(["build", "--release", "--quiet", "--package", "gizmo"]))?;
     Ok(shell::built("release", "gizmo"))
 }
