@@ -42,6 +42,11 @@ impl<'g> Audience<'g> {
         }
     }
 
+    /// Tells of one that is there from the beginning to the end, whatever is selected.
+    pub(crate) fn include(&mut self, container: Container) {
+        self.apply(vec![Change::Created(Arc::new(container))]);
+    }
+
     /// How many containers were left out since their names did not come.
     pub(crate) fn unnamed(&self) -> u64 {
         self.roster.unnamed()
@@ -131,7 +136,7 @@ impl Listener for Audience<'_> {
     }
 
     fn is_settled(&self) -> bool {
-        self.roster.is_settled()
+        self.roster.is_settled(Instant::now())
     }
 }
 

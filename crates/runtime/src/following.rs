@@ -127,6 +127,7 @@ impl Following {
         // Ends with the collection.
         spawn_joinable("container-names", move || {
             for event in told {
+                let collection = collection.upgrade();
                 let news = match event {
                     ContainerEvent::Added(container) => {
                         if let Some(starts) = starts.as_ref().filter(|_| container.cgroup_id != 0)
@@ -138,7 +139,6 @@ impl Following {
                     }
                     ContainerEvent::Named(container) => News::Told(container),
                     ContainerEvent::Removed(container) => {
-                        let collection = collection.upgrade();
                         if collection.is_some_and(|it| it.is_sandbox(&container)) {
                             News::NoContainer(container)
                         } else {
@@ -146,7 +146,11 @@ impl Following {
                         }
                     }
                     ContainerEvent::Lost(count) => {
-                        warn!(count, "news of containers were lost");
+                        warn!(count, "news of containers were lost; asking who is there");
+                        let there = collection.map(|it| it.containers()).unwrap_or_default();
+                        for container in there {
+                            let _ = events.send(Event::News(News::Told(container)));
+                        }
                         continue;
                     }
                     _ => continue,

@@ -233,11 +233,12 @@ impl Roster {
         self.entries.values().filter_map(deadline).min()
     }
 
-    /// Whether names are waited for.
-    pub(crate) fn is_settled(&self) -> bool {
+    /// Whether no name is waited for any more. One that has not come in time may come later, but nobody waits for it.
+    pub(crate) fn is_settled(&self, now: Instant) -> bool {
+        let is_late = |entry: &Entry| now.saturating_duration_since(entry.since) >= NAME_WAIT;
         let is_settled = |entry: &Entry| match entry.state {
             State::Undecided => false,
-            State::Followed => !entry.container.name.is_empty(),
+            State::Followed => !entry.container.name.is_empty() || is_late(entry),
             State::Ignored => true,
         };
         self.entries.values().all(is_settled)
@@ -354,10 +355,11 @@ mod tests {
         let (mut roster, now) = (Roster::default(), Instant::now());
         let begun = hear(&mut roster, News::Begun(container(1, "")), now);
         assert_eq!(begun, [Change::Created(container(1, ""))]);
-        assert!(!roster.is_settled());
+        assert!(!roster.is_settled(now));
+        assert!(roster.is_settled(now + NAME_WAIT));
         let told = hear(&mut roster, News::Told(container(1, "a")), now);
         assert_eq!(told, [Change::Named(container(1, "a"))]);
-        assert!(roster.is_settled() && roster.deadline().is_none());
+        assert!(roster.is_settled(now) && roster.deadline().is_none());
         assert_eq!(hear(&mut roster, News::Told(container(1, "a")), now), []);
         assert_eq!(
             hear(&mut roster, News::Ended(1), now),
@@ -429,7 +431,7 @@ mod tests {
             [Change::Ignored(container(1, ""))]
         );
         assert_eq!(roster.unnamed(), 1);
-        assert!(roster.is_settled());
+        assert!(roster.is_settled(now));
         assert_eq!(hear(&mut roster, News::Ended(1), now), []);
         assert_eq!(roster.deadline(), None);
     }
@@ -547,7 +549,7 @@ mod tests {
             hear(&mut roster, News::Made(container(8, "")), now),
             [Change::Announced(container(8, ""))]
         );
-        assert!(roster.is_settled());
+        assert!(roster.is_settled(now));
         let service = container(9, "");
         assert_eq!(
             hear(&mut roster, News::NoContainer(Arc::clone(&service)), now),

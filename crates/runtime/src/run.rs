@@ -17,8 +17,8 @@ use crate::audience::{Audience, Nobody};
 use crate::enrich::{self, Identities};
 use crate::following::{ContainerOptions, Following};
 use crate::gadget::{OpenGadget, ReadyGadget};
-use crate::roster::{NAME_WAIT, News, Roster};
-use crate::wait::{Event, Listener, Waiter};
+use crate::roster::{NAME_WAIT, Roster};
+use crate::wait::{Event, Waiter};
 use crate::{Error, HostKernel};
 
 /// What a person asked for.
@@ -110,7 +110,7 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
             let filter = running.filter_map().filter(|_| is_filtered);
             let mut audience = Audience::new(&running, roster, identities, filter);
             if options.containers.host {
-                audience.hear(News::Told(Arc::new(host_itself())));
+                audience.include(host_itself());
             }
             let waited = waiter.wait(None, options.timeout, &mut audience);
             waiter.settle(NAME_WAIT, &mut audience);

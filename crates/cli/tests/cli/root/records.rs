@@ -116,6 +116,31 @@ fn no_cgroup_stays_behind() {
 
 #[test]
 #[ignore = "root: loads eBPF programs"]
+fn the_host_is_recorded_whatever_is_selected() {
+    let turn = turn();
+    let mut child = turn
+        .command(["run", "traceloop", "--host", "-c", "no-such-container"])
+        .args(["--syscall-filters", "rmdir", "--timeout", "2", "-o", "json"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let path = format!("/no/such/gizmo-{}", child.id());
+    while child.try_wait().unwrap().is_none() {
+        std::fs::remove_dir(&path).unwrap_err();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let output = child.wait_with_output().unwrap();
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(stdout.contains(&path), "{stdout} {stderr}");
+    assert!(!stderr.contains("left out"), "{stderr}");
+}
+
+#[test]
+#[ignore = "root: loads eBPF programs"]
 fn without_a_command_containers_are_followed_and_not_the_host() {
     let turn = turn();
     let args = [
