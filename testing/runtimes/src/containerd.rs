@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::cri::Cri;
@@ -124,11 +123,7 @@ impl Containerd {
     /// Makes the daemon take connections without answering, or answer again.
     pub fn freeze(&self, is_frozen: bool) {
         if let Some(daemon) = &self.daemon {
-            daemon.signal(if is_frozen {
-                Signal::STOP
-            } else {
-                Signal::CONT
-            });
+            daemon.freeze(is_frozen);
         }
     }
 

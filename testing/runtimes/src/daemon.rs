@@ -88,8 +88,17 @@ impl Daemon {
         daemon
     }
 
+    /// Makes it take connections without answering, or answer again.
+    pub(crate) fn freeze(&self, is_frozen: bool) {
+        self.signal(if is_frozen {
+            Signal::STOP
+        } else {
+            Signal::CONT
+        });
+    }
+
     /// Sends a signal.
-    pub(crate) fn signal(&self, signal: Signal) {
+    fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid {
             let _ = kill_process(pid, signal);

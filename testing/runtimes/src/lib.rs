@@ -21,6 +21,7 @@ mod daemon;
 mod docker;
 mod image;
 mod podman;
+mod turn;
 
 pub use containerd::{Containerd, K8S_NAMESPACE};
 pub use cri::{Cri, Pod};
@@ -28,3 +29,4 @@ pub use daemon::{output, wait_until};
 pub use docker::Docker;
 pub use image::IMAGE;
 pub use podman::Podman;
+pub use turn::Turn;

@@ -31,24 +31,9 @@ SEC("{section}") int count(__u64 *ctx)
     )
 }
 
-/// Logs `count=N` when it stops, 9 for more.
+/// The guest that logs the counter.
 fn reader() -> Vec<u8> {
-    let text = r#"(module
-        (import "ig" "gadgetLog" (func $log (param i32 i64)))
-        (import "ig" "getMap" (func $map (param i64) (result i32)))
-        (import "ig" "mapLookup" (func $lookup (param i32 i64 i64) (result i32)))
-        (memory (export "memory") 1)
-        (data (i32.const 0) ".data.counter")
-        (data (i32.const 64) "count=?")
-        (func (export "gadgetAPIVersion") (result i64) (i64.const 1))
-        (func (export "gadgetStop") (result i32) (local $n i32)
-            (if (call $lookup (call $map (i64.const 0x0d00000000)) (i64.const 0x0400000020) (i64.const 0x0800000028))
-                (then (return (i32.const 1))))
-            (local.set $n (i32.load (i32.const 40)))
-            (local.set $n (select (local.get $n) (i32.const 9) (i32.lt_u (local.get $n) (i32.const 9))))
-            (i32.store8 (i32.const 70) (i32.add (local.get $n) (i32.const 48)))
-            (call $log (i32.const 2) (i64.const 0x0700000040))
-            (i32.const 0)))"#;
+    let text = include_str!("../../../../testing/gadgets/counter/reader.wat");
     wat::parse_str(text).expect("a module")
 }
 

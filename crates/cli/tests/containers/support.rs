@@ -20,22 +20,15 @@ const READY: &str = "following containers";
 /// A turn: runs see the containers of the whole host. Ends when it is dropped.
 pub struct Turn {
     pub dir: TempDir,
-    _lock: File,
+    _turn: gizmo_test_runtimes::Turn,
 }
 
 /// Waits for our turn. Fails at once without root: nothing here can be judged then.
 #[track_caller]
 pub fn turn() -> Turn {
-    assert!(
-        rustix::process::geteuid().is_root(),
-        "these tests need root"
-    );
-    let path = std::env::temp_dir().join("gizmo-root-tests.lock");
-    let lock = File::create(path).expect("lock file");
-    lock.lock().expect("lock");
     Turn {
         dir: tempfile::tempdir().expect("temporary folder"),
-        _lock: lock,
+        _turn: gizmo_test_runtimes::Turn::wait(),
     }
 }
 

@@ -16,7 +16,6 @@ mod safety;
 mod signals;
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -34,7 +33,7 @@ const WRITE: &str = if cfg!(target_arch = "aarch64") {
 /// A turn: runs that are measured or signalled do not bear company. Ends when it is dropped.
 struct Turn {
     gizmo: Gizmo,
-    _lock: File,
+    _turn: gizmo_test_runtimes::Turn,
 }
 
 impl std::ops::Deref for Turn {
@@ -48,16 +47,9 @@ impl std::ops::Deref for Turn {
 /// Waits for our turn. Fails at once without root: nothing here can be judged then.
 #[track_caller]
 fn turn() -> Turn {
-    assert!(
-        rustix::process::geteuid().is_root(),
-        "these tests need root"
-    );
-    let path = std::env::temp_dir().join("gizmo-root-tests.lock");
-    let lock = File::create(path).expect("lock file");
-    lock.lock().expect("lock");
     Turn {
         gizmo: Gizmo::new(),
-        _lock: lock,
+        _turn: gizmo_test_runtimes::Turn::wait(),
     }
 }
 

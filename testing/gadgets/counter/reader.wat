@@ -1,0 +1,17 @@
+;; Logs at level info when it stops how far the map `.data.counter` got: `count=N`, 9 for more.
+(module
+  (import "ig" "gadgetLog" (func $log (param i32 i64)))
+  (import "ig" "getMap" (func $map (param i64) (result i32)))
+  (import "ig" "mapLookup" (func $lookup (param i32 i64 i64) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) ".data.counter")
+  (data (i32.const 64) "count=?")
+  (func (export "gadgetAPIVersion") (result i64) (i64.const 1))
+  (func (export "gadgetStop") (result i32) (local $n i64)
+    (if (call $lookup (call $map (i64.const 0x0d00000000)) (i64.const 0x0400000020) (i64.const 0x0800000028))
+      (then (return (i32.const 1))))
+    (local.set $n (i64.load (i32.const 40)))
+    (local.set $n (select (local.get $n) (i64.const 9) (i64.lt_u (local.get $n) (i64.const 9))))
+    (i32.store8 (i32.const 70) (i32.add (i32.wrap_i64 (local.get $n)) (i32.const 48)))
+    (call $log (i32.const 2) (i64.const 0x0700000040))
+    (i32.const 0)))
