@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Which call: its ABI, number and arguments, and whether it is selected. */
+#ifndef TRACELOOP_WHICH_H
+#define TRACELOOP_WHICH_H
+
+#include "maps.h"
+
+#define X32_BIT 0x40000000 /* in the numbers of that ABI; no other has numbers as high */
+
+#if defined(__TARGET_ARCH_x86)
+
+#define TS_COMPAT 2 /* arch/x86/include/asm/thread_info.h: the task is inside a 32-bit call */
+
+static __always_inline __u8 abi_of(struct task_struct *task, __u32 *number)
+{
+	if (task->thread_info.status & TS_COMPAT)
+		return ABI_I386;
+	/* -1 has the bit, too, and is no x32 call. */
+	if ((*number & X32_BIT) && *number != (__u32)-1) {
+		*number &= ~X32_BIT;
+		return ABI_X32;
+	}
+	return ABI_X86_64;
+}
+
+static __always_inline __u32 number_at_exit(struct pt_regs *regs)
+{
+	return regs->orig_ax;
+}
+
+static __always_inline void read_args(__u64 *args, struct pt_regs *regs, __u8 abi)
+{
+	if (abi == ABI_I386) {
+		args[0] = (__u32)regs->bx;
+		args[1] = (__u32)regs->cx;
+		args[2] = (__u32)regs->dx;
+		args[3] = (__u32)regs->si;
+		args[4] = (__u32)regs->di;
+		args[5] = (__u32)regs->bp;
+		return;
+	}
+	args[0] = regs->di;
+	args[1] = regs->si;
+	args[2] = regs->dx;
+	args[3] = regs->r10;
+	args[4] = regs->r8;
+	args[5] = regs->r9;
+}
+
+#elif defined(__TARGET_ARCH_arm64)
+
+#define TIF_32BIT 22 /* arch/arm64/include/asm/thread_info.h */
+
+static __always_inline __u8 abi_of(struct task_struct *task, __u32 *number)
+{
+	return task->thread_info.flags & (1UL << TIF_32BIT) ? ABI_ARM : ABI_ARM64;
+}
+
+static __always_inline __u32 number_at_exit(struct pt_regs *regs)
+{
+	return regs->syscallno;
+}
+
+static __always_inline void read_args(__u64 *args, struct pt_regs *regs, __u8 abi)
+{
+	args[0] = regs->orig_x0;
+	args[1] = regs->regs[1];
+	args[2] = regs->regs[2];
+	args[3] = regs->regs[3];
+	args[4] = regs->regs[4];
+	args[5] = regs->regs[5];
+}
+
+#endif
+
+static __always_inline bool is_selected(const __u64 bits[ABI_COUNT][NUMBERS_PER_ABI / 64], __u8 abi, __u32 number)
+{
+	__u64 index = number;
+	/* Keeps the compiler from testing one register and using another, whose bounds the verifier does not know. */
+	barrier_var(index);
+	if (index < NUMBERS_PER_ABI)
+		return bits[abi][index / 64] & (1ULL << (index % 64));
+	__u64 key = (__u64)abi << 32 | number;
+	return bpf_map_lookup_elem(&syscall_filters, &key);
+}
+
+/* Whether a call cannot be selected, whatever its ABI. */
+static __always_inline bool is_out(__u32 number)
+{
+	__u64 index = number & ~X32_BIT;
+	barrier_var(index);
+	return index < NUMBERS_PER_ABI && !(selection.any[index / 64] & (1ULL << (index % 64)));
+}
+
+static __always_inline struct rule *rule_of(__u8 abi, __u32 number)
+{
+	if (number >= NUMBERS_PER_ABI)
+		return NULL;
+	__u32 index = abi * NUMBERS_PER_ABI + number;
+	return bpf_map_lookup_elem(&rules, &index);
+}
+
+#endif
