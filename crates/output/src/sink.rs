@@ -9,7 +9,7 @@ use gizmo_model::{DataSource, Flow, Payload, Subscription};
 use crate::fields;
 use crate::mode::{self, Mode};
 use crate::printer::{Printer, Selection};
-use crate::{Error, SharedWriter};
+use crate::{Error, SharedWriter, notice};
 
 /// Priority of the subscriptions; every other operator runs before.
 pub const PRIORITY: i32 = 10_000;
@@ -92,7 +92,7 @@ impl Output {
             && source
                 .annotation("cli.clear-screen-before")
                 .is_some_and(|value| value == "true");
-        let printer = Printer::new(source.shape(), mode, selection, terminal_width, clear);
+        let printer = Printer::new(source, mode, selection, terminal_width, clear);
         let printer = Arc::new(Mutex::new(printer));
         let (state, writer) = (Arc::clone(&printer), self.writer.clone());
         source
@@ -128,6 +128,10 @@ fn selections(
     let mut matched = false;
     for (source, mode) in sources.iter().zip(modes) {
         let own = request.by_source.get(source.name());
+        if own.is_none() && notice::text_field(source).is_some() {
+            selections.push(Selection::Visible);
+            continue;
+        }
         let Some(items) = own.or(request.general.as_ref()) else {
             selections.push(Selection::Visible);
             continue;

@@ -3,7 +3,7 @@
 //! | phase | file | what |
 //! | --- | --- | --- |
 //! | `init` | `event.rs` | the data source and its fields |
-//! | `pre_start` | `filter.rs` | the filter is parsed and resolved, before anything is loaded; containers are followed |
+//! | `pre_start` | `filter.rs`, `options.rs` | the parameters are read, before anything is loaded; containers are followed |
 //! | `start` | `rules.rs`, `selection.rs`, `slots.rs` | the maps are filled, the kernel side gets rings to give to containers |
 //! | a container comes or goes | `recorder.rs` | it has got a ring or gets one; the recording of one that ended is shown |
 //! | `stop` | `ring.rs`, `segment.rs`, `event.rs` | the other rings are read, merged by time, decoded and emitted |
@@ -12,6 +12,7 @@
 
 mod event;
 mod filter;
+mod options;
 mod recorder;
 mod ring;
 mod rules;

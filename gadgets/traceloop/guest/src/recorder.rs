@@ -4,10 +4,11 @@ use gizmo_bpf_abi::recorder as abi;
 use gizmo_guest::{DataSource, Error, Map, Text, UpdateMode, debug, set_constant, warn};
 use gizmo_syscalls::Abi;
 
-use crate::event::Events;
+use crate::event::{Container, Events, loss_text};
 use crate::filter::Filter;
+use crate::ring::{Reason, Shown};
 use crate::slots::{self, Slots};
-use crate::{rules, selection};
+use crate::{options, rules, selection};
 
 const CLAIMS_BYTES: usize = size_of::<abi::claims>();
 
@@ -24,6 +25,7 @@ pub struct ContainerEvent {
 /// Sets what the programs must know before they are loaded.
 pub fn size_programs(filter: &Filter) -> Result<(), Error> {
     set_constant("filter_on", u8::from(!filter.selected.is_empty()))?;
+    options::apply()?;
     slots::layout()?.apply()
 }
 
@@ -87,6 +89,8 @@ pub struct Recorder {
     control: Map,
     claims: Map,
     generation: u32,
+    /// Somebody is or was recorded by the mount namespace.
+    by_mntns: bool,
     recorded: Vec<Recorded>,
     /// Containers for which there was no ring, and which have been told of.
     refused: u64,
@@ -106,6 +110,7 @@ impl Recorder {
             control: Map::get(".data.control")?,
             claims: Map::get(".data.claims")?,
             generation: 0,
+            by_mntns: false,
             recorded: Vec::new(),
             refused: 0,
         };
@@ -166,7 +171,10 @@ impl Recorder {
             0,
         ];
         let added = match who.cgroup_id {
-            0 => self.mntns.update(&who.mntns_id, &entry, UpdateMode::Any),
+            0 => {
+                self.by_mntns = true;
+                self.mntns.update(&who.mntns_id, &entry, UpdateMode::Any)
+            }
             id => self.cgroups.update(&id, &entry, UpdateMode::NoExist),
         };
         if let Err(error) = added {
@@ -252,26 +260,28 @@ impl Recorder {
     }
 
     fn show(&self, recorded: &Recorded, slot: u32, events: &mut Events) -> Result<(), Error> {
-        let name = &recorded.name;
-        let who = recorded.who;
-        let (totals, refused) = self.slots.read(slot, |cpu, record| {
-            events.emit(self.native, who.cgroup_id, who.mntns_id, cpu, record)
+        let container = Container {
+            name: &recorded.name,
+            cgroup_id: recorded.who.cgroup_id,
+            mntns_id: recorded.who.mntns_id,
+        };
+        let totals = self.slots.read(slot, |cpu, shown| match shown {
+            Shown::Record(record, thread) => {
+                events.emit(self.native, container, cpu, record, thread)
+            }
+            Shown::Loss(loss) => events.emit_loss(container, cpu, &loss),
         })?;
-        debug!("{} calls of `{name}` recorded", totals.records);
-        if totals.overwritten > 0 {
-            warn!(
-                "{} older calls of `{name}` were overwritten by newer ones",
-                totals.overwritten
-            );
-        }
-        if refused > 0 {
-            warn!("{refused} calls of `{name}` could not be recorded");
-        }
-        if totals.damaged > 0 {
-            warn!(
-                "{} segments of `{name}` were damaged; the rest of each is not shown",
-                totals.damaged
-            );
+        debug!(
+            "{} calls of `{}` recorded in {} bytes",
+            totals.records, container.name, totals.bytes
+        );
+        for (reason, count) in totals.lost {
+            let text = loss_text(reason, count, container.name);
+            match reason {
+                // Programs pass wrong addresses for many reasons; each is marked at its call.
+                Reason::Failed => debug!("{text}"),
+                _ => warn!("{text}"),
+            }
         }
         Ok(())
     }
@@ -301,9 +311,15 @@ impl Recorder {
         self.generation += 1;
         let is_recording = u32::from(is_recording);
         let claims = u32::from(!gizmo_guest::follows_command()?);
+        let by_mntns = u32::from(self.by_mntns);
         self.control.update(
             &0u32,
-            &[self.generation, is_recording, is_recording & claims, 0],
+            &[
+                self.generation,
+                is_recording,
+                is_recording & claims,
+                by_mntns,
+            ],
             UpdateMode::Any,
         )
     }
@@ -332,6 +348,7 @@ mod tests {
     fn control_and_claims_lie_as_in_the_header_file() {
         assert_eq!(offset_of!(abi::control, recording), 4);
         assert_eq!(offset_of!(abi::control, claiming), 8);
+        assert_eq!(offset_of!(abi::control, by_mntns), 12);
         assert_eq!(size_of::<abi::control>(), 16);
         assert_eq!(offset_of!(abi::claims, refused), 8);
         assert_eq!(offset_of!(abi::recorded, epoch), 4);
