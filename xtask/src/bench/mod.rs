@@ -2,7 +2,6 @@
 
 pub(crate) mod overhead;
 pub(crate) mod start;
-pub(crate) mod victim;
 
 use std::path::PathBuf;
 
