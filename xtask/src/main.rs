@@ -20,6 +20,7 @@ Usage: cargo xtask COMMAND
   test             set up, then every test: those without and those with root
   test --no-root   only the tests that need neither root nor kernel features
   bench overhead   what a system call costs under Gizmo and under other tools [--json] [--rounds N]
+  bench dump       how fast a full ring becomes JSON, and what memory it takes [--json] [--records N] [--budget SIZE]
   bench start      time to the first recorded call, and memory [--json] [--rounds N]
 ";
 
@@ -32,9 +33,12 @@ fn main() -> ExitCode {
         ["test"] => test::run(true),
         ["test", "--no-root"] => test::run(false),
         ["bench", "overhead", flags @ ..] => bench::overhead::run(flags),
+        ["bench", "dump", flags @ ..] => bench::dump::run(flags),
         ["bench", "start", flags @ ..] => bench::start::run(flags),
-        // Hidden: the second half of `bench start`.
+        // Hidden: the second halves of benches, and the program that fills a ring.
         ["measure-start", gizmo, flags @ ..] => bench::start::measure(gizmo, flags),
+        ["measure-dump", gizmo, flags @ ..] => bench::dump::measure(gizmo, flags),
+        ["flood", count] => bench::flood::run(count),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

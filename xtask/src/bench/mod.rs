@@ -1,5 +1,7 @@
 //! Benches: ratios within one run, interleaved, medians (CONTRIBUTING.md, "Measuring").
 
+pub(crate) mod dump;
+pub(crate) mod flood;
 pub(crate) mod overhead;
 pub(crate) mod start;
 
@@ -61,6 +63,12 @@ fn machine() -> Value {
         "cpu": cpu.unwrap_or("unknown"),
         "cpus": cpuinfo.matches("processor\t").count(),
     })
+}
+
+/// A clock that all processes share.
+fn monotonic_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
 /// Smallest, middle and largest.
