@@ -6,9 +6,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
+use rustix::time::ClockId;
 use serde_json::{Value, json};
 
-use super::{gizmo, machine, monotonic_ns};
+use super::{clock_ns, gizmo, machine};
 use crate::shell;
 
 /// Bars: records per second, and MiB of resident memory. The rings are the kernel's and are not part of it.
@@ -63,6 +65,8 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<()> {
 struct Dump {
     /// From the command's end to the end of gizmo.
     seconds: f64,
+    /// CPU time of gizmo from its start on, which other programs on the machine change less than the time on the clock.
+    cpu_seconds: f64,
     events: u64,
     json_bytes: u64,
     peak_mib: f64,
@@ -80,7 +84,7 @@ pub(crate) fn measure(gizmo: &str, flags: &[&str]) -> anyhow::Result<()> {
         println!(
             "{}",
             json!({"machine": machine(), "calls": flags.records, "events": dump.events, "seconds": dump.seconds,
-                "events_per_second": per_second, "bar_per_second": BAR_PER_SECOND,
+                "events_per_second": per_second, "cpu_seconds": dump.cpu_seconds, "bar_per_second": BAR_PER_SECOND,
                 "json_bytes_per_event": dump.json_bytes as f64 / dump.events as f64,
                 "peak_resident_mib": dump.peak_mib, "bar_mib": BAR_MIB, "ring_flags": sizes, "unknown_flags": missing,
                 "said": dump.said})
@@ -98,6 +102,11 @@ pub(crate) fn measure(gizmo: &str, flags: &[&str]) -> anyhow::Result<()> {
     println!("events          {:>12}", dump.events);
     println!("dump            {:>12.2} s", dump.seconds);
     println!("events per s    {per_second:>12.0}   bar >= {BAR_PER_SECOND}");
+    println!(
+        "CPU time        {:>12.2} s, that is {:.0} events per s",
+        dump.cpu_seconds,
+        dump.events as f64 / dump.cpu_seconds
+    );
     println!(
         "bytes of JSON   {:>12.1} per event",
         dump.json_bytes as f64 / dump.events as f64
@@ -139,7 +148,7 @@ fn dump(gizmo: &str, sizes: &[String], calls: u64) -> anyhow::Result<Dump> {
         .stdout(Stdio::piped())
         .spawn()
         .context("`wc`")?;
-    let (seconds, said) = record(gizmo, sizes, calls, &pipe)?;
+    let (seconds, cpu_seconds, said) = record(gizmo, sizes, calls, &pipe)?;
     let counted = String::from_utf8(counter.wait_with_output()?.stdout)?;
     let mut numbers = counted
         .split_whitespace()
@@ -151,6 +160,7 @@ fn dump(gizmo: &str, sizes: &[String], calls: u64) -> anyhow::Result<Dump> {
     let peak_mib = getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss() as f64 / 1024.0;
     Ok(Dump {
         seconds,
+        cpu_seconds,
         events,
         json_bytes,
         peak_mib,
@@ -158,8 +168,14 @@ fn dump(gizmo: &str, sizes: &[String], calls: u64) -> anyhow::Result<Dump> {
     })
 }
 
-/// Records the flood and returns how long gizmo ran on after it, and what it said.
-fn record(gizmo: &str, sizes: &[String], calls: u64, to: &Path) -> anyhow::Result<(f64, String)> {
+/// Records the flood and returns how many seconds gizmo ran on after it, its CPU time in seconds, and what it said.
+fn record(
+    gizmo: &str,
+    sizes: &[String],
+    calls: u64,
+    to: &Path,
+) -> anyhow::Result<(f64, f64, String)> {
+    let before = children_cpu_seconds()?;
     let mut child = Command::new(gizmo)
         .args(["run", "traceloop", "-o", "json", "--output-file"])
         .arg(to)
@@ -175,18 +191,28 @@ fn record(gizmo: &str, sizes: &[String], calls: u64, to: &Path) -> anyhow::Resul
     let mut line = String::new();
     BufReader::new(child.stdout.take().context("no stdout")?).read_line(&mut line)?;
     let output = child.wait_with_output()?;
-    let end = monotonic_ns();
+    let end = clock_ns(ClockId::Monotonic);
     let said = String::from_utf8_lossy(&output.stderr)
         .trim_end()
         .to_owned();
     if !output.status.success() {
         bail!("gizmo failed ({}): {said}", output.status);
     }
-    let done: u64 = line
-        .trim()
-        .parse()
-        .context("the flood did not say when it was done")?;
-    Ok((end.saturating_sub(done) as f64 / 1e9, said))
+    let mut numbers = line.split_whitespace().map_while(|word| word.parse().ok());
+    let (Some(done), Some(flood_ns)) = (numbers.next(), numbers.next()) else {
+        bail!("the flood printed `{line}`");
+    };
+    let seconds = |ns: u64| ns as f64 / 1e9;
+    // Gizmo has waited for the flood, whose time is a part of its own.
+    let cpu = children_cpu_seconds()? - before - seconds(flood_ns);
+    Ok((seconds(end.saturating_sub(done)), cpu, said))
+}
+
+/// CPU time of the children that have been waited for, and of theirs.
+fn children_cpu_seconds() -> anyhow::Result<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let seconds = |time: TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+    Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
 }
 
 #[cfg(test)]

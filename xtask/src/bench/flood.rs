@@ -6,8 +6,9 @@ use std::hint::black_box;
 use anyhow::Context;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::time::ClockId;
 
-/// Makes `count` calls in all, then prints when it was done, in ns of the monotonic clock.
+/// Makes `count` calls in all, then prints when it was done and what CPU time it took, both in ns.
 pub(crate) fn run(count: &str) -> anyhow::Result<()> {
     let count: u64 = count.parse().context("number of calls")?;
     let allowed = sched_getaffinity(None)?;
@@ -22,7 +23,8 @@ pub(crate) fn run(count: &str) -> anyhow::Result<()> {
     for thread in threads {
         thread.join().ok().context("a thread has panicked")??;
     }
-    println!("{}", super::monotonic_ns());
+    let cpu_ns = super::clock_ns(ClockId::ProcessCPUTime);
+    println!("{} {cpu_ns}", super::clock_ns(ClockId::Monotonic));
     Ok(())
 }
 
