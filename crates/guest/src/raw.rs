@@ -97,6 +97,7 @@ host_module! { "gizmo":
     "setConstant" => fn set_constant(name: Input<'_>, value: Input<'_>) -> u32;
     "setMaxEntries" => fn set_max_entries(map: Input<'_>, is_inner: u32, entries: u32) -> u32;
     "newInnerMap" => fn new_inner_map(outer: Input<'_>, name: Input<'_>) -> u32;
+    "emitBatch" => fn emit_batch(source: u32, rows: Input<'_>) -> u32;
 }
 
 // Apart from the others, because without a host the log takes its place.

@@ -102,10 +102,10 @@ impl Printer {
 
     /// Plans again when fields were added. The columns of a single data source stay as they are under their header.
     fn plan(&mut self, source: &DataSource) {
-        let all = source.fields();
-        if self.planned_fields == Some(all.len()) {
+        if self.planned_fields == Some(source.field_count()) {
             return;
         }
+        let all = source.fields();
         match &mut self.form {
             Form::Json(plan, _) | Form::Yaml(plan, _) => *plan = Plan::new(&all),
             Form::Raw(fields) => *fields = raw::fields(&all),

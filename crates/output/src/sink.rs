@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gizmo_model::{DataSource, Flow, Payload, Subscription};
+use gizmo_model::{DataSource, Edge, Flow, Payload, Subscription};
 
 use crate::fields;
 use crate::mode::{self, Mode};
@@ -105,6 +105,11 @@ impl Output {
                 Flow::Continue
             })
             .map_err(Error::data_source(source.name()))?;
+        let writer = self.writer.clone();
+        source.on_batch(move |edge| match edge {
+            Edge::Begin => writer.hold(),
+            Edge::End => writer.release(),
+        });
         self.printers.push((Arc::clone(source), printer));
         Ok(())
     }

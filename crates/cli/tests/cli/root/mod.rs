@@ -1,5 +1,6 @@
 //! Runs that load eBPF programs. Each takes its turn, in this process and among others that use the same lock.
 
+mod bench;
 mod commands;
 mod containers;
 mod doctor;
