@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use gizmo_bpf_abi::recorder as abi;
-use gizmo_guest::{DataSource, DataSourceKind, Error, Field, Text};
+use gizmo_guest::{Batch, DataSource, DataSourceKind, Error, Field, Text};
 use gizmo_syscalls::capture::{self, CaptureRule};
 use gizmo_syscalls::decode::{Call, Capture, Outcome, args_json, decode};
 use gizmo_syscalls::{Abi, Declaration, socketcall, table};
@@ -30,7 +30,6 @@ pub struct Container<'a> {
 
 /// The data sources and their fields.
 pub struct Events {
-    source: DataSource,
     timestamp: Field<u64>,
     mntns_id: Field<u64>,
     cgroup_id: Field<u64>,
@@ -48,14 +47,14 @@ pub struct Events {
     losses: Losses,
     known: BTreeMap<(Abi, u32, u16), Known>,
     json: String,
+    batch: Batch,
 }
 
 impl Events {
     /// Creates the data sources.
     pub fn register() -> Result<Self, Error> {
         let source = DataSource::new("traceloop", DataSourceKind::Single)?;
-        let events = Self {
-            source,
+        Ok(Self {
             timestamp: tagged(source, "timestamp_raw", "type:gadget_timestamp")?,
             mntns_id: tagged(source, "mntns_id", "type:gadget_mntns_id")?,
             cgroup_id: tagged(source, "cgroup_id", "type:gizmo_cgroup_id")?,
@@ -75,8 +74,8 @@ impl Events {
             losses: Losses::register()?,
             known: BTreeMap::new(),
             json: String::new(),
-        };
-        Ok(events)
+            batch: source.new_batch(),
+        })
     }
 
     /// Emits a record of a container.
@@ -110,26 +109,31 @@ impl Events {
         self.json.clear();
         args_json(&decoded.args, &mut self.json);
 
-        let packet = self.source.new_packet()?;
-        let data = packet.data();
-        self.timestamp.set(data, record.start_boot_ns)?;
-        self.mntns_id.set(data, container.mntns_id)?;
-        self.cgroup_id.set(data, container.cgroup_id)?;
-        self.cpu.set(data, u16::try_from(cpu).unwrap_or(u16::MAX))?;
-        self.pid.set(data, thread.pid)?;
-        self.tid.set(data, record.tid)?;
+        let mut row = self.batch.row();
+        self.timestamp.put(&mut row, record.start_boot_ns);
+        self.mntns_id.put(&mut row, container.mntns_id);
+        self.cgroup_id.put(&mut row, container.cgroup_id);
+        self.cpu
+            .put(&mut row, u16::try_from(cpu).unwrap_or(u16::MAX));
+        self.pid.put(&mut row, thread.pid);
+        self.tid.put(&mut row, record.tid);
         self.comm
-            .set(data, &String::from_utf8_lossy(thread.comm()))?;
-        self.abi.set(data, call_abi.name())?;
-        self.syscall.set(data, &known.name)?;
-        self.parameters.set(data, &decoded.parameters)?;
-        self.ret.set(data, &decoded.ret)?;
-        self.error.set(data, decoded.error)?;
+            .put(&mut row, &String::from_utf8_lossy(thread.comm()));
+        self.abi.put(&mut row, call_abi.name());
+        self.syscall.put(&mut row, &known.name);
+        self.parameters.put(&mut row, &decoded.parameters);
+        self.ret.put(&mut row, &decoded.ret);
+        self.error.put(&mut row, decoded.error);
         if let Some(duration) = self.duration {
-            duration.set(data, record.duration_ns)?;
+            duration.put(&mut row, record.duration_ns);
         }
-        self.args.set(data, &self.json)?;
-        packet.emit()
+        self.args.put(&mut row, &self.json);
+        row.add()
+    }
+
+    /// Emits what waits in the batch.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.batch.emit()
     }
 }
 
@@ -163,7 +167,14 @@ impl Losses {
 
 impl Events {
     /// Says that something of a container is missing.
-    pub fn emit_loss(&self, container: Container<'_>, cpu: u32, loss: &Loss) -> Result<(), Error> {
+    pub fn emit_loss(
+        &mut self,
+        container: Container<'_>,
+        cpu: u32,
+        loss: &Loss,
+    ) -> Result<(), Error> {
+        // Between the calls where it belongs.
+        self.flush()?;
         let losses = &self.losses;
         let packet = losses.source.new_packet()?;
         let data = packet.data();

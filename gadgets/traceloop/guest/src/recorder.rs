@@ -271,6 +271,7 @@ impl Recorder {
             }
             Shown::Loss(loss) => events.emit_loss(container, cpu, &loss),
         })?;
+        events.flush()?;
         debug!(
             "{} calls of `{}` recorded in {} bytes",
             totals.records, container.name, totals.bytes

@@ -59,15 +59,6 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Overwritten,
-        Self::Refused,
-        Self::Damaged,
-        Self::Truncated,
-        Self::Failed,
-    ];
-
     /// As in the field `reason`.
     pub fn name(self) -> &'static str {
         match self {
@@ -341,7 +332,7 @@ pub fn read<E>(
         .zip(spans)
         .map(|(cpu, span)| Part::new(cpu, base + cpu * segments_per_cpu, segments_per_cpu, *span))
         .collect();
-    let mut show_losses =
+    let show_losses =
         |part: &mut Part,
          totals: &mut Totals,
          show: &mut dyn FnMut(u32, Shown<'_>) -> Result<(), E>| {
