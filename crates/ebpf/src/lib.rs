@@ -7,6 +7,7 @@ mod attach;
 mod bpf_map;
 mod discover;
 mod error;
+mod iter;
 mod libbpf_log;
 mod object;
 mod perf;

@@ -97,6 +97,8 @@ host_module! { "gizmo":
     "setConstant" => fn set_constant(name: Input<'_>, value: Input<'_>) -> u32;
     "setMaxEntries" => fn set_max_entries(map: Input<'_>, is_inner: u32, entries: u32) -> u32;
     "newInnerMap" => fn new_inner_map(outer: Input<'_>, name: Input<'_>) -> u32;
+    "newIterator" => fn new_iterator(program: Input<'_>) -> u32;
+    "iteratorRead" => fn iterator_read(iterator: u32, destination: Output<'_>) -> i32;
 }
 
 // Apart from the others, because without a host the log takes its place.

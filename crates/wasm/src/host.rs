@@ -15,6 +15,7 @@ mod datasource;
 mod field;
 mod gizmo;
 mod handle;
+mod iterator;
 mod kernel;
 pub(crate) mod log;
 mod map;
@@ -49,8 +50,9 @@ const IG_FUNCTIONS: [&str; 41] = [
 
 /// All functions of `gizmo`.
 #[rustfmt::skip]
-const GIZMO_FUNCTIONS: [&str; 7] = [
-    "getHostFact", "getParamLength", "getSyscallIdForAbi", "setConstant", "setMaxEntries", "newInnerMap", "fail",
+const GIZMO_FUNCTIONS: [&str; 9] = [
+    "getHostFact", "getParamLength", "getSyscallIdForAbi", "setConstant", "setMaxEntries", "newInnerMap",
+    "newIterator", "iteratorRead", "fail",
 ];
 
 /// Whether there is such a function.
@@ -163,6 +165,7 @@ pub(crate) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     map::define(linker)?;
     handle::define(linker)?;
     perf::define(linker)?;
+    iterator::define(linker)?;
     syscall::define(linker)?;
     kernel::define(linker)?;
     gizmo::define(linker)
