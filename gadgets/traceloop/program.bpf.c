@@ -9,8 +9,9 @@
  * selected (a bit), then whether the task is recorded (one look-up in the task's own storage).
  *
  * bpf/maps.h: what is known; bpf/which.h: which call; bpf/who.h: whose; bpf/capture.h: what pointers point to;
- * bpf/ring.h: records and where they go.
+ * bpf/ring.h: records and where they go; bpf/inflight.h: calls that have not returned.
  */
+#include "bpf/inflight.h"
 #include "bpf/ring.h"
 
 /*
@@ -134,6 +135,9 @@ int BPF_PROG(record_exit, struct pt_regs *regs, long ret)
 			return 0;
 		return record_without_enter(state, regs, number, ret);
 	}
+	/* When the recording is over, what was in flight at its end stays so, for the iterator. */
+	if (!control.recording)
+		return 0;
 	state->in_call = false;
 	struct call *call = &state->call;
 	struct captures *begun = NULL;
@@ -252,9 +256,11 @@ int BPF_PROG(record_enter, struct pt_regs *regs, long id)
 		call->slot = NOT_RECORDED;
 	}
 	bool returns = !rule || !(rule->flags & RULE_NEVER_RETURNS);
-	state->in_call = returns;
-	/* Last, so that the duration is the call's and not the recorder's. */
+	/* Late, so that the duration is the call's and not the recorder's. */
 	call->start_boot_ns = bpf_ktime_get_boot_ns();
+	/* Last: the iterator may be looking. */
+	barrier();
+	state->in_call = returns;
 	if (!returns) {
 		call->flags = RECORD_NEVER_RETURNS;
 		write_record(task, call, captures, NULL, 0);

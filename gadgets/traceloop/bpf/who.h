@@ -85,8 +85,12 @@ static __always_inline __u32 slot_of(struct task_struct *task, struct membership
 	if (membership->generation == control.generation && membership->nsproxy == (__u64)task->nsproxy &&
 	    membership->cgroups == (__u64)task->cgroups)
 		return membership->slot;
-	if (!control.recording)
+	if (!control.recording) {
+		/* Kept, so that this call is not taken for one that began before the recording. */
+		membership->generation = control.generation;
+		membership->slot = NOT_RECORDED;
 		return NOT_RECORDED;
+	}
 	struct rule *rule = rule_of(abi, number);
 	return find_slot(membership, rule && (rule->flags & RULE_EXECS));
 }

@@ -9,6 +9,7 @@ use gizmo_syscalls::capture::{self, CaptureRule};
 use gizmo_syscalls::decode::{Call, Capture, Outcome, args_json, decode};
 use gizmo_syscalls::{Abi, Declaration, socketcall, table};
 
+use crate::inflight::InFlight;
 use crate::rules;
 use crate::segment::Record;
 
@@ -36,6 +37,8 @@ pub struct Events {
     error: Field<Text>,
     duration: Field<u64>,
     args: Field<Text>,
+    unfinished: Field<bool>,
+    at_least: Field<bool>,
     known: BTreeMap<(Abi, u32, u16), Known>,
     json: String,
 }
@@ -66,6 +69,8 @@ impl Events {
             error: source.add_field("error")?,
             duration: source.add_field("duration_raw")?,
             args: source.add_field("args")?,
+            unfinished: source.add_field("unfinished")?,
+            at_least: source.add_field("at_least")?,
             known: BTreeMap::new(),
             json: String::new(),
         };
@@ -86,7 +91,7 @@ impl Events {
         let known = self
             .known
             .entry((call_abi, record.number, record.subcall))
-            .or_insert_with(|| look_up(native, call_abi, record));
+            .or_insert_with(|| look_up(native, call_abi, record.number, record.subcall));
         let captures: Vec<Capture<'_>> = record.captures().collect();
         let decoded = decode(
             &Call {
@@ -124,6 +129,62 @@ impl Events {
     }
 }
 
+impl Events {
+    /// Emits a call of a container that has not returned; the container is recorded since `recorded_boot_ns`.
+    pub fn emit_unfinished(
+        &mut self,
+        native: Abi,
+        cgroup_id: u64,
+        mntns_id: u64,
+        recorded_boot_ns: u64,
+        call: &InFlight<'_>,
+    ) -> Result<(), Error> {
+        let call_abi = Abi::from_number(call.abi).unwrap_or(native);
+        let known = self
+            .known
+            .entry((call_abi, call.number, call.subcall))
+            .or_insert_with(|| look_up(native, call_abi, call.number, call.subcall));
+        let captures: Vec<Capture<'_>> = call.captures().collect();
+        let decoded = decode(
+            &Call {
+                abi: call_abi,
+                name: &known.name,
+                args: call.args,
+                arg_count: call.arg_count,
+                outcome: Outcome::Unfinished,
+                captures: &captures,
+                args_known: call.args_known,
+            },
+            known.declaration.as_ref(),
+            &known.rules,
+        );
+        self.json.clear();
+        args_json(&decoded.args, &mut self.json);
+        let start_boot_ns = call.latest_start_boot_ns(recorded_boot_ns);
+
+        let packet = self.source.new_packet()?;
+        let data = packet.data();
+        self.timestamp.set(data, start_boot_ns)?;
+        self.mntns_id.set(data, mntns_id)?;
+        self.cgroup_id.set(data, cgroup_id)?;
+        self.cpu
+            .set(data, u16::try_from(call.cpu).unwrap_or(u16::MAX))?;
+        self.pid.set(data, call.pid)?;
+        self.tid.set(data, call.tid)?;
+        self.comm.set(data, &String::from_utf8_lossy(call.comm))?;
+        self.abi.set(data, call_abi.name())?;
+        self.syscall.set(data, &known.name)?;
+        self.parameters.set(data, &decoded.parameters)?;
+        self.ret.set(data, &decoded.ret)?;
+        let age_ns = call.now_boot_ns.saturating_sub(start_boot_ns);
+        self.duration.set(data, age_ns)?;
+        self.args.set(data, &self.json)?;
+        self.unfinished.set(data, true)?;
+        self.at_least.set(data, call.is_begun_before)?;
+        packet.emit()
+    }
+}
+
 fn outcome(record: &Record<'_>) -> Outcome {
     if record.is(abi::RECORD_NEVER_RETURNS) {
         Outcome::NeverReturns
@@ -134,14 +195,14 @@ fn outcome(record: &Record<'_>) -> Outcome {
     }
 }
 
-fn look_up(native: Abi, call_abi: Abi, record: &Record<'_>) -> Known {
-    let (name, declaration) = match socketcall::name(record.subcall.into()) {
+fn look_up(native: Abi, call_abi: Abi, number: u32, subcall: u16) -> Known {
+    let (name, declaration) = match socketcall::name(subcall.into()) {
         Some(operation) => (
             operation.into(),
             socketcall::declaration(operation).cloned(),
         ),
         None => {
-            let name = table::display_name(call_abi, record.number);
+            let name = table::display_name(call_abi, number);
             let declaration = rules::declaration(native, call_abi, &name);
             (name, declaration)
         }

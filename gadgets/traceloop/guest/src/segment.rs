@@ -76,13 +76,18 @@ impl<'a> Record<'a> {
 
     /// What the call's pointers pointed to.
     pub fn captures(&self) -> impl Iterator<Item = Capture<'a>> {
-        let mut rest = self.captures;
-        (0..self.capture_count).map_while(move |_| {
-            let (capture, length) = parse_capture(rest)?;
-            rest = rest.get(length..)?;
-            Some(capture)
-        })
+        captures(self.captures, self.capture_count)
     }
+}
+
+/// So many captures in a row.
+pub fn captures(bytes: &[u8], count: u8) -> impl Iterator<Item = Capture<'_>> {
+    let mut rest = bytes;
+    (0..count).map_while(move |_| {
+        let (capture, length) = parse_capture(rest)?;
+        rest = rest.get(length..)?;
+        Some(capture)
+    })
 }
 
 fn parse_capture(bytes: &[u8]) -> Option<(Capture<'_>, usize)> {

@@ -6,6 +6,7 @@ mod doctor;
 mod filters;
 mod guests;
 mod images;
+mod inflight;
 mod manifest;
 mod modes;
 mod objects;
@@ -82,6 +83,7 @@ impl Turn {
 struct Event {
     abi: String,
     args: Vec<Argument>,
+    at_least: bool,
     cgroup_id: u64,
     comm: String,
     cpu: u16,
@@ -96,6 +98,7 @@ struct Event {
     tid: u32,
     timestamp: String,
     timestamp_raw: u64,
+    unfinished: bool,
 }
 
 /// An argument in an event.
