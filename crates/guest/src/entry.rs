@@ -140,8 +140,8 @@ fn show_panics() {
 
 /// Exports a guest's handlers.
 ///
-/// Takes any of `init`, `pre_start`, `start`, `pre_stop`, `stop` and `post_stop`, each with a function or closure without parameters
-/// that returns an [`Outcome`]; see the [crate's documentation](crate) for when they are called. To be used
+/// Takes any of `init`, `pre_start`, `start`, `pre_stop`, `stop` and `post_stop`, each with a function or closure without
+/// parameters that returns an [`Outcome`]; see the [crate's documentation](crate) for when they are called. To be used
 /// once, in the root of the crate. Since exporting counts as unsafe, the crate may `deny(unsafe_code)` but not forbid it.
 ///
 /// ```

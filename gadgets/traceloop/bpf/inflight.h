@@ -2,13 +2,13 @@
 /*
  * Calls that have not returned.
  *
- * The guest runs the iterator when it has stopped the recording, which also keeps what is known of calls as it was at that
- * moment, and before the programs are detached. Of a thread whose call was seen beginning everything is in its storage.
- * Of one that has not made a call since it is recorded its registers tell: they are those of its last entry into the
- * kernel, and as long as it sleeps it has not left.
+ * The guest runs the iterator when it has stopped the recording, which also keeps what is known of calls as it was at
+ * that moment, and before the programs are detached. Of a thread whose call was seen beginning everything is in its
+ * storage. Of one that has not made a call since it is recorded its registers tell: they are those of its last entry into
+ * the kernel, and as long as it sleeps it has not left.
  *
- * A thread may go on while it is looked at. What was copied counts only if it is in the same call afterwards; if it is not,
- * there was a moment at which it was in none.
+ * A thread may go on while it is looked at. What was copied counts only if it is in the same call afterwards; if it is
+ * not, there was a moment at which it was in none.
  */
 #ifndef TRACELOOP_INFLIGHT_H
 #define TRACELOOP_INFLIGHT_H

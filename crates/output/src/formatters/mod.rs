@@ -2,8 +2,8 @@
 //!
 //! A formatter is found by the tag `type:<type>` of a field. Its text goes to a new field whose name is the annotation
 //! `formatters.<formatter>.target` or the field's own name without `_raw`; a field with neither stays as it is. The
-//! annotation `formatters.<formatter>.at-least` names a boolean field of the same data source: where it is true the number
-//! is only a lower bound, and `≥` stands before the text. To add a formatter, add a row to `FORMATTERS`. Structures
+//! annotation `formatters.<formatter>.at-least` names a boolean field of the same data source: where it is true the
+//! number is only a lower bound, and `≥` stands before the text. To add a formatter, add a row to `FORMATTERS`. Structures
 //! (network endpoints) need members and are not among them yet.
 
 mod scratch;
