@@ -13,6 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::metadata=include={}", include.display());
     bindgen::builder()
         .header(include.join("gizmo/recorder.h").to_string_lossy())
+        .header(include.join("gizmo/inflight.h").to_string_lossy())
         // Fixed-width members only, so the layout is the same for eBPF, the host and wasm32.
         .clang_args(["--target=x86_64-unknown-linux-gnu", "-ffreestanding"])
         .clang_arg(format!("-I{}", include.display()))
@@ -22,9 +23,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .default_enum_style(bindgen::EnumVariation::Consts)
         .prepend_enum_name(false)
         .allowlist_type(
-            "segment|record|large|thread_note|loss_note|capture|rule|capture_rule|selection|control|claims|recorded|slot|cursor",
+            "segment|record|large|thread_note|loss_note|capture|rule|capture_rule|selection|control|claims|recorded|slot|cursor|in_flight",
         )
-        .allowlist_type("abi|record_flags|note_kind|capture_flags|capture_kind|rule_flags")
+        .allowlist_type("abi|record_flags|note_kind|capture_flags|capture_kind|rule_flags|in_flight_flags")
         .allowlist_var("SEGMENT_.*|CAPTURE.*|RECORD_.*|RULE_.*|NOTE_.*|I386_SOCKETCALL|SUBCALL.*|NUMBERS_PER_ABI|ABI_COUNT")
         .generate()
         .map_err(|error| {

@@ -6,11 +6,12 @@
  * container's ring. Nothing wakes user space; the guest reads the rings when somebody asks.
  *
  * The order of the tests is the cost of the recorder for those who are not recorded: first whether the call is
- * selected (a bit), then whether the task is recorded (one look-up in the task's own storage).
+ * selected (a bit), then whether the task is recorded (a look into a table).
  *
  * bpf/maps.h: what is known; bpf/which.h: which call; bpf/who.h: whose; bpf/calls.h: where it is kept; bpf/capture.h: what
- * its pointers point to; bpf/ring.h: records and where they go.
+ * its pointers point to; bpf/ring.h: records and where they go; bpf/inflight.h: calls that have not returned.
  */
+#include "bpf/inflight.h"
 #include "bpf/ring.h"
 
 /*
@@ -50,6 +51,8 @@ static __always_inline bool is_multiplexer(__u8 abi, __u32 number)
 static __always_inline bool begin_call(struct task_struct *task, struct call *call, __u64 owner, __u8 abi,
 				       __u32 number, struct rule **rule, struct pt_regs *regs)
 {
+	*(volatile bool *)&call->is_known = false;
+	call->start_boot_ns = 0;
 	call->slot = owner;
 	call->epoch = owner >> 32;
 	call->number = number;
@@ -111,7 +114,7 @@ static __always_inline void finish_call(__u64 key, struct call_place *place, __s
 }
 
 /* The same where it need not be fast. */
-static __noinline int finish_rare_call(__u64 key, __s64 ret)
+__noinline int finish_rare_call(__u64 key, __s64 ret)
 {
 	struct call_place *place = find_call(key);
 	if (place)
@@ -166,11 +169,13 @@ int BPF_PROG(record_exit, struct pt_regs *regs, long ret)
 	if (!place)
 		return 0;
 	if (place->owner == key) {
-		finish_call(key, place, ret);
+		/* When the recording is over, what was in flight at its end stays so, for the iterator. */
+		if (control.recording)
+			finish_call(key, place, ret);
 		return 0;
 	}
 	if (shared.elsewhere && find_call(key))
-		return finish_rare_call(key, ret);
+		return control.recording ? finish_rare_call(key, ret) : 0;
 	__u64 owner = owner_of(key, number);
 	if (owner == NOBODY)
 		return 0;
@@ -249,6 +254,8 @@ int BPF_PROG(record_death)
 	struct call_place *place = find_call(key);
 	if (!place)
 		return 0;
+	if (!control.recording)
+		return 0;
 	place->call.flags |= RECORD_KILLED;
 	return finish_rare_call(key, 0);
 }
@@ -289,9 +296,12 @@ int BPF_PROG(record_enter, struct pt_regs *regs, long id)
 		call->flags |= RECORD_NEVER_RETURNS;
 		return finish_rare_call(key, 0);
 	}
-	/* Last, so that the duration is the call's and not the recorder's. */
+	/* Late, so that the duration is the call's and not the recorder's. */
 	if (durations)
 		call->start_boot_ns = bpf_ktime_get_boot_ns();
+	/* Last: the iterator may be looking. */
+	barrier();
+	*(volatile bool *)&call->is_known = true;
 	return 0;
 }
 

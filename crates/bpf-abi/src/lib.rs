@@ -26,6 +26,7 @@ mod tests {
         assert_eq!(size_of::<record>(), 24);
         assert_eq!(size_of::<capture>(), 4);
         assert_eq!(size_of::<rule>(), 40);
+        assert_eq!(size_of::<in_flight>(), 112);
         assert_eq!(
             size_of::<selection>(),
             (1 + 2 * ABI_COUNT as usize) * NUMBERS_PER_ABI as usize / 8

@@ -17,6 +17,8 @@ pub enum AttachPoint {
         /// Name in the category.
         name: String,
     },
+    /// An iterator over things of a kind, such as `task`: run when somebody asks, and fixed when it is loaded.
+    Iterator(String),
     /// Loaded but not attached.
     Disabled,
 }
@@ -24,9 +26,9 @@ pub enum AttachPoint {
 impl std::fmt::Display for AttachPoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            AttachPoint::RawTracepoint(name) | AttachPoint::BtfTracepoint(name) => {
-                f.write_str(name)
-            }
+            AttachPoint::RawTracepoint(name)
+            | AttachPoint::BtfTracepoint(name)
+            | AttachPoint::Iterator(name) => f.write_str(name),
             AttachPoint::Tracepoint { category, name } => write!(f, "{category}/{name}"),
             AttachPoint::Disabled => f.write_str("nothing"),
         }
@@ -56,6 +58,7 @@ pub fn attach_point(section: &str, attach_to: Option<&str>) -> Result<AttachPoin
     match kind {
         "raw_tracepoint" | "raw_tp" => named(target).map(AttachPoint::RawTracepoint),
         "tp_btf" => named(own_target).map(AttachPoint::BtfTracepoint),
+        "iter" | "iter.s" => named(own_target).map(AttachPoint::Iterator),
         "tracepoint" | "tp" => match target.split_once('/') {
             Some((category, name)) => Ok(AttachPoint::Tracepoint {
                 category: named(category)?,
@@ -96,6 +99,10 @@ mod tests {
             attach_point("tp_btf/sys_exit", None),
             Ok(AttachPoint::BtfTracepoint("sys_exit".into()))
         );
+        for section in ["iter/task", "iter.s/task"] {
+            let point = attach_point(section, None);
+            assert_eq!(point, Ok(AttachPoint::Iterator("task".into())));
+        }
         let write = AttachPoint::Tracepoint {
             category: "syscalls".into(),
             name: "sys_enter_write".into(),

@@ -8,6 +8,7 @@ mod bpf_map;
 mod discover;
 mod error;
 mod floor;
+mod iter;
 mod libbpf_log;
 mod object;
 mod perf;

@@ -4,9 +4,11 @@
 //! it is loaded and reads maps afterwards.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gizmo_model::config::Config;
+use gizmo_model::iterator::{IteratorError, Iterators};
 use gizmo_model::map::{
     BpfMap, MapError, MapInfo, MapSpec, Maps, ObjectSettings, SettingError, kind,
 };
@@ -22,7 +24,7 @@ use crate::attach::{AttachPoint, NoAttachPoint, attach_point};
 use crate::bpf_map::LoadedMap;
 use crate::discover::{Declared, bytes_of_text};
 use crate::settings::{self, InnerTemplate};
-use crate::{Error, libbpf_log, structure};
+use crate::{Error, iter, libbpf_log, structure};
 
 /// Lines of a verifier log that are shown.
 const VERIFIER_LINES: usize = 30;
@@ -268,7 +270,11 @@ impl EbpfLayer {
                         },
                     }
                 })?;
-            if matches!(point, AttachPoint::BtfTracepoint(_)) && !crate::kernel_has_btf() {
+            let needs_btf = matches!(
+                point,
+                AttachPoint::BtfTracepoint(_) | AttachPoint::Iterator(_)
+            );
+            if needs_btf && !crate::kernel_has_btf() {
                 return Err(Error::NoKernelBtf(program.name.clone()));
             }
             points.push(point);
@@ -345,6 +351,27 @@ impl Maps for EbpfLayer {
             .ok_or_else(|| MapError::NotFound(outer.to_owned()))?;
         let spec = template.spec(name);
         Ok(Arc::new(LoadedMap::create(&spec, template.flags)?))
+    }
+}
+
+impl Iterators for EbpfLayer {
+    fn iterate(&self, name: &str) -> Result<Box<dyn io::Read + Send>, IteratorError> {
+        let missing = || IteratorError::NotFound(name.to_owned());
+        let info = self.programs.iter().find(|program| program.name == name);
+        let section = &info.ok_or_else(missing)?.section;
+        if !matches!(attach_point(section, None), Ok(AttachPoint::Iterator(_))) {
+            return Err(IteratorError::NotAnIterator {
+                program: name.to_owned(),
+                section: section.clone(),
+            });
+        }
+        let mut state = self.lock();
+        let State::Loaded { object, .. } = &mut *state else {
+            return Err(missing());
+        };
+        let program = object.progs_mut().find(|program| program.name() == name);
+        let output = iter::run(&program.ok_or_else(missing)?, name)?;
+        Ok(Box::new(output))
     }
 }
 
@@ -454,7 +481,7 @@ pub(crate) fn attach(program: &ProgramMut<'_>, point: &AttachPoint) -> Result<Op
             let category = libbpf_rs::TracepointCategory::Custom(category.clone());
             program.attach_tracepoint(category, name).map(Some)
         }
-        AttachPoint::Disabled => Ok(None),
+        AttachPoint::Iterator(_) | AttachPoint::Disabled => Ok(None),
     });
     link.map_err(|source| {
         debug!(?log, "attaching failed");

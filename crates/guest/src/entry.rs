@@ -140,8 +140,8 @@ fn show_panics() {
 
 /// Exports a guest's handlers.
 ///
-/// Takes any of `init`, `pre_start`, `start`, `stop` and `post_stop`, each with a function or closure without parameters
-/// that returns an [`Outcome`]; see the [crate's documentation](crate) for when they are called. To be used
+/// Takes any of `init`, `pre_start`, `start`, `pre_stop`, `stop` and `post_stop`, each with a function or closure without
+/// parameters that returns an [`Outcome`]; see the [crate's documentation](crate) for when they are called. To be used
 /// once, in the root of the crate. Since exporting counts as unsafe, the crate may `deny(unsafe_code)` but not forbid it.
 ///
 /// ```
@@ -220,6 +220,9 @@ macro_rules! export_phase {
     (start = $handler:expr) => {
         $crate::export_phase!(gizmo_export_start, "gadgetStart", $handler);
     };
+    (pre_stop = $handler:expr) => {
+        $crate::export_phase!(gizmo_export_pre_stop, "gadgetPreStop", $handler);
+    };
     (stop = $handler:expr) => {
         $crate::export_phase!(gizmo_export_stop, "gadgetStop", $handler);
     };
@@ -238,7 +241,7 @@ macro_rules! export_phase {
         ::core::compile_error!(::core::concat!(
             "`",
             ::core::stringify!($phase),
-            "` is no phase; there are init, pre_start, start, stop and post_stop"
+            "` is no phase; there are init, pre_start, start, pre_stop, stop and post_stop"
         ));
     };
 }

@@ -17,8 +17,8 @@ pub fn should_discard_mntns_id(mntns_id: u64) -> bool {
 
 #[cfg(feature = "host-gizmo")]
 pub use facts::{
-    architecture, follows_command, host_fact, page_size_bytes, possible_cpus, release,
-    wall_clock_offset_ns,
+    architecture, boot_time_ns, follows_command, host_fact, page_size_bytes, possible_cpus,
+    release, wall_clock_offset_ns,
 };
 
 #[cfg(feature = "host-gizmo")]
@@ -66,6 +66,11 @@ mod facts {
     /// Whether a command is what is recorded; otherwise containers are.
     pub fn follows_command() -> Result<bool> {
         Ok(host_fact("target")? == "command")
+    }
+
+    /// The time by the clock that goes on during suspend, which eBPF programs read with `bpf_ktime_get_boot_ns`.
+    pub fn boot_time_ns() -> Result<u64> {
+        number("boot-time")
     }
 
     /// What to add to a boot-time reading to get Unix time.

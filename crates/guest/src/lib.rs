@@ -8,6 +8,7 @@
 //! | `init` | also when an image is only inspected, so twice per run | data sources and fields of the eBPF layer, params |
 //! | `pre_start` | before anything is loaded | fields of enrichers, the data source `containers`; constants can be set |
 //! | `start` | after the eBPF layer was loaded and attached | maps, perf readers, the container filter |
+//! | `pre_stop` | before the programs are detached; only with Gizmo | the same |
 //! | `stop` | after the programs were detached | all of that still; packets may be emitted |
 //! | `post_stop` | at the very end | nothing but the log |
 //!
@@ -65,6 +66,8 @@ mod entry;
 mod error;
 mod field;
 mod host;
+#[cfg(feature = "host-gizmo")]
+mod iterator;
 pub mod log;
 mod map;
 pub mod params;
@@ -90,10 +93,12 @@ pub use error::{Error, Result};
 pub use field::{Bytes, Field, FieldType, Scalar, Text};
 #[cfg(feature = "host-gizmo")]
 pub use host::{
-    architecture, follows_command, host_fact, page_size_bytes, possible_cpus, release,
-    wall_clock_offset_ns,
+    architecture, boot_time_ns, follows_command, host_fact, page_size_bytes, possible_cpus,
+    release, wall_clock_offset_ns,
 };
 pub use host::{should_discard_mntns_id, symbol_exists};
+#[cfg(feature = "host-gizmo")]
+pub use iterator::ProgramOutput;
 pub use map::{Map, MapSpec, MapType, UpdateMode};
 pub use perf::PerfReader;
 pub use source::{DataSource, DataSourceKind};

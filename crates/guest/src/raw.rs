@@ -98,6 +98,8 @@ host_module! { "gizmo":
     "setMaxEntries" => fn set_max_entries(map: Input<'_>, is_inner: u32, entries: u32) -> u32;
     "newInnerMap" => fn new_inner_map(outer: Input<'_>, name: Input<'_>) -> u32;
     "emitBatch" => fn emit_batch(source: u32, rows: Input<'_>) -> u32;
+    "newIterator" => fn new_iterator(program: Input<'_>) -> u32;
+    "iteratorRead" => fn iterator_read(iterator: u32, destination: Output<'_>) -> i32;
 }
 
 // Apart from the others, because without a host the log takes its place.

@@ -9,6 +9,7 @@ pub mod config;
 pub mod container;
 pub mod datasource;
 pub mod field;
+pub mod iterator;
 pub mod map;
 pub mod packet;
 pub mod params;

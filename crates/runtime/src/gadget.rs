@@ -7,6 +7,7 @@ use gizmo_image::Image;
 use gizmo_image::oci::{MEDIA_EBPF, MEDIA_WASM};
 use gizmo_model::config::Config;
 use gizmo_model::container::Container;
+use gizmo_model::iterator::{IteratorError, Iterators};
 use gizmo_model::map::{BpfMap, MapError, MapSpec, Maps, ObjectSettings, SettingError};
 use gizmo_model::params::{Param, ParamValues};
 use gizmo_model::{DataSource, DataSources};
@@ -151,6 +152,9 @@ impl OpenGadget {
                         maps: layer
                             .clone()
                             .map_or(Arc::new(NoObject) as Arc<dyn Maps>, |layer| layer),
+                        iterators: layer
+                            .clone()
+                            .map_or(Arc::new(NoObject) as Arc<dyn Iterators>, |layer| layer),
                         settings: layer
                             .map_or(Arc::new(NoObject) as Arc<dyn ObjectSettings>, |layer| layer),
                         kernel: kernel as Arc<dyn Kernel>,
@@ -313,21 +317,26 @@ impl RunningGadget {
     /// Everything that failed on the way.
     pub fn stop(self) -> Result<(), Error> {
         let mut errors = Vec::new();
+        let is_alive = self.end_phase(Phase::PreStop, &mut errors);
         if let Some(ebpf) = &self.gadget.ebpf {
             ebpf.stop();
         }
-        if let Some(guest) = &self.gadget.guest {
-            for phase in [Phase::Stop, Phase::PostStop] {
-                if let Err(error) = guest.call(phase) {
-                    errors.push(error.into());
-                }
-                // One that has ended would only say so again.
-                if guest.death().is_some() {
-                    break;
-                }
-            }
+        if is_alive && self.end_phase(Phase::Stop, &mut errors) {
+            self.end_phase(Phase::PostStop, &mut errors);
         }
         Error::join(errors)
+    }
+
+    /// Runs one of the last phases. `false` when the guest has ended in it: it would only say so again.
+    fn end_phase(&self, phase: Phase, errors: &mut Vec<Error>) -> bool {
+        let Some(guest) = &self.gadget.guest else {
+            return true;
+        };
+        let Err(error) = guest.call(phase) else {
+            return true;
+        };
+        errors.push(error.into());
+        guest.death().is_none()
     }
 }
 
@@ -358,6 +367,12 @@ impl Maps for NoObject {
         _: &str,
     ) -> Result<Arc<dyn gizmo_model::map::BpfMap>, MapError> {
         Err(MapError::NotFound(outer.to_owned()))
+    }
+}
+
+impl Iterators for NoObject {
+    fn iterate(&self, program: &str) -> Result<Box<dyn std::io::Read + Send>, IteratorError> {
+        Err(IteratorError::NotFound(program.to_owned()))
     }
 }
 

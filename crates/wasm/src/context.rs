@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use gizmo_model::DataSources;
 use gizmo_model::config::Config;
+use gizmo_model::iterator::{IteratorError, Iterators};
 use gizmo_model::map::{BpfMap, MapError, MapSpec, Maps, ObjectSettings, SettingError};
 use gizmo_syscalls::{Abi, Parameter};
 
@@ -41,6 +42,8 @@ pub struct Deadlines {
     pub pre_start: Duration,
     /// `gadgetStart`.
     pub start: Duration,
+    /// `gadgetPreStop`.
+    pub pre_stop: Duration,
     /// `gadgetStop`; upstream's value, made for traceloop.
     pub stop: Duration,
     /// `gadgetPostStop`.
@@ -56,6 +59,7 @@ impl Default for Deadlines {
             init: plain,
             pre_start: plain,
             start: plain,
+            pre_stop: plain,
             stop: Duration::from_secs(42),
             post_stop: plain,
             callback: plain,
@@ -76,6 +80,8 @@ pub struct HostContext {
     pub params: BTreeMap<String, String>,
     /// The gadget's maps.
     pub maps: Arc<dyn Maps>,
+    /// The gadget's iterator programs.
+    pub iterators: Arc<dyn Iterators>,
     /// What can be set in the eBPF object before it is loaded.
     pub settings: Arc<dyn ObjectSettings>,
     /// Facts about the host.
@@ -103,6 +109,7 @@ impl HostContext {
             config: Arc::default(),
             params: BTreeMap::new(),
             maps: Arc::new(Nothing),
+            iterators: Arc::new(Nothing),
             settings: Arc::new(Nothing),
             kernel: Arc::new(Nothing),
             mntns_filter: Arc::default(),
@@ -124,6 +131,12 @@ impl Maps for Nothing {
 
     fn create_inner(&self, outer: &str, _: &str) -> Result<Arc<dyn BpfMap>, MapError> {
         Err(MapError::NotFound(outer.to_owned()))
+    }
+}
+
+impl Iterators for Nothing {
+    fn iterate(&self, program: &str) -> Result<Box<dyn std::io::Read + Send>, IteratorError> {
+        Err(IteratorError::NotFound(program.to_owned()))
     }
 }
 

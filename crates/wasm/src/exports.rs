@@ -6,10 +6,11 @@ use crate::error::Error;
 use crate::state::State;
 
 /// The lifecycle exports of a guest that may be missing.
-const PHASES: [&str; 5] = [
+const PHASES: [&str; 6] = [
     "gadgetInit",
     "gadgetPreStart",
     "gadgetStart",
+    "gadgetPreStop",
     "gadgetStop",
     "gadgetPostStop",
 ];

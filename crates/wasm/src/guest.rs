@@ -30,6 +30,8 @@ pub enum Phase {
     PreStart,
     /// After it is loaded and attached.
     Start,
+    /// Before it is detached; an addition to upstream's phases.
+    PreStop,
     /// After it is detached; the last time that callbacks run.
     Stop,
     /// After everything has stopped.
@@ -41,6 +43,7 @@ impl Phase {
         match self {
             Phase::PreStart => "gadgetPreStart",
             Phase::Start => "gadgetStart",
+            Phase::PreStop => "gadgetPreStop",
             Phase::Stop => "gadgetStop",
             Phase::PostStop => "gadgetPostStop",
         }
@@ -50,6 +53,7 @@ impl Phase {
         match self {
             Phase::PreStart => deadlines.pre_start,
             Phase::Start => deadlines.start,
+            Phase::PreStop => deadlines.pre_stop,
             Phase::Stop => deadlines.stop,
             Phase::PostStop => deadlines.post_stop,
         }

@@ -4,6 +4,7 @@
 //! index. What a callback is called with is *lent*: it stays in the table, and so can be given back, even when the guest
 //! releases its handle.
 
+use std::io::Read;
 use std::sync::{Arc, Weak};
 
 use gizmo_model::map::{BpfMap, PerfReader};
@@ -33,6 +34,8 @@ pub(crate) enum Object {
         created: Option<u64>,
     },
     PerfReader(Reader),
+    /// What an iterator program prints.
+    Iterator(Box<dyn Read + Send>),
 }
 
 /// A perf reader, and what the host keeps about it.
@@ -203,6 +206,13 @@ impl Handles {
     pub(crate) fn reader_mut(&mut self, handle: u32) -> Result<&mut Reader, Refusal> {
         match &mut self.entry_mut(handle)?.object {
             Object::PerfReader(reader) => Ok(reader),
+            _ => Err(Refusal::BadHandle(handle)),
+        }
+    }
+
+    pub(crate) fn iterator_mut(&mut self, handle: u32) -> Result<&mut dyn Read, Refusal> {
+        match &mut self.entry_mut(handle)?.object {
+            Object::Iterator(output) => Ok(output.as_mut()),
             _ => Err(Refusal::BadHandle(handle)),
         }
     }

@@ -16,6 +16,7 @@ mod datasource;
 mod field;
 mod gizmo;
 mod handle;
+mod iterator;
 mod kernel;
 pub(crate) mod log;
 mod map;
@@ -50,9 +51,9 @@ const IG_FUNCTIONS: [&str; 41] = [
 
 /// All functions of `gizmo`.
 #[rustfmt::skip]
-const GIZMO_FUNCTIONS: [&str; 8] = [
-    "getHostFact", "getParamLength", "getSyscallIdForAbi", "setConstant", "setMaxEntries", "newInnerMap", "fail",
-    "emitBatch",
+const GIZMO_FUNCTIONS: [&str; 10] = [
+    "getHostFact", "getParamLength", "getSyscallIdForAbi", "setConstant", "setMaxEntries", "newInnerMap",
+    "newIterator", "iteratorRead", "fail", "emitBatch",
 ];
 
 /// Whether there is such a function.
@@ -166,6 +167,7 @@ pub(crate) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     map::define(linker)?;
     handle::define(linker)?;
     perf::define(linker)?;
+    iterator::define(linker)?;
     syscall::define(linker)?;
     kernel::define(linker)?;
     gizmo::define(linker)

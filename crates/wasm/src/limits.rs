@@ -69,6 +69,12 @@ pub(crate) const MAX_PERF_READERS: usize = 2048;
 /// Memory of all perf readers that are open: kernel memory that cannot be swapped out.
 pub(crate) const MAX_PERF_BYTES: u64 = 1 << 30;
 
+/// Iterator programs that a guest runs side by side: each takes a descriptor and 32 KiB in the kernel.
+pub(crate) const MAX_ITERATORS: usize = 16;
+
+/// What one read of an iterator program's output may bring; the kernel's own buffer has 32 KiB.
+pub(crate) const MAX_ITERATOR_READ_BYTES: usize = 64 << 10;
+
 /// A key or value of a map as the host copies it; the kernel itself refuses values above some MiB.
 pub(crate) const MAX_MAP_VALUE_BYTES: usize = 4 << 20;
 

@@ -62,6 +62,7 @@ pub(crate) struct Counts {
     pub(crate) map_bytes: u64,
     pub(crate) perf_readers: usize,
     pub(crate) perf_bytes: u64,
+    pub(crate) iterators: usize,
 }
 
 /// What the guest says about itself during a call.

@@ -13,6 +13,7 @@
 
 #define BPF_MAP_TYPE_HASH 1
 #define BPF_MAP_TYPE_ARRAY 2
+#define BPF_MAP_TYPE_PERCPU_ARRAY 6
 #define BPF_MAP_TYPE_LRU_HASH 9
 #define BPF_MAP_TYPE_QUEUE 22
 #define BPF_MAP_TYPE_TASK_STORAGE 29
@@ -213,6 +214,7 @@ struct call {
 	bool at_exit; /* there are captures to make then */
 	bool is_over; /* it has returned: what cannot be read now never will be */
 	bool holds; /* a place for captures */
+	bool is_known; /* everything about its beginning is noted */
 };
 
 /* What the last thread_note said of a thread. */

@@ -252,8 +252,6 @@ static __always_inline void write_in_segment(struct task_struct *task, const str
 static __always_inline void write_record(struct task_struct *task, struct call_place *place, struct captures *begun,
 					 struct rule *rule, __s64 ret)
 {
-	if (!control.recording)
-		return;
 	struct call *call = &place->call;
 	__u32 slot = call->slot;
 	struct slot *owner = bpf_map_lookup_elem(&slots, &slot);

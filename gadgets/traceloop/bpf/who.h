@@ -110,10 +110,16 @@ static __always_inline bool judge(struct task_struct *task, struct verdict *verd
 __noinline __u64 find_owner(struct verdict *place, __u64 key, __u32 number)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	if (!place || !control.recording)
+	if (!place)
 		return NOBODY;
 	shared.regs_at = key - (__u64)task->stack;
 	__u64 cgroup = task->cgroups->dfl_cgrp->kn->id;
+	if (!control.recording) {
+		/* Kept, so that this call is not taken for one that began before the recording. */
+		struct verdict nobody = { .key = key, .generation = generation(), .owner = NOBODY };
+		remember(place, &nobody);
+		return NOBODY;
+	}
 	__u32 mntns = control.by_mntns ? mntns_of(task) : 0;
 	__u32 index = (cgroup + mntns) & (CGROUP_VERDICTS - 1);
 	struct verdict *known = bpf_map_lookup_elem(&cgroup_verdicts, &index);

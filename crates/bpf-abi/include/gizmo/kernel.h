@@ -33,7 +33,16 @@ struct cgroup_root {
 	int hierarchy_id;
 } KERNEL_VIEW;
 
+struct cgroup;
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+} KERNEL_VIEW;
+
 struct cgroup {
+	struct cgroup_subsys_state self;
+	int level;
 	struct kernfs_node *kn;
 	struct cgroup_root *root;
 } KERNEL_VIEW;
@@ -45,6 +54,7 @@ struct css_set {
 struct thread_info {
 	unsigned long flags;
 	unsigned int status; /* x86 only */
+	unsigned int cpu; /* since 5.16; before in task_struct */
 } KERNEL_VIEW;
 
 struct task_struct {
@@ -55,6 +65,16 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 	struct css_set *cgroups;
 	char comm[16];
+	unsigned int flags;
+	unsigned int __state; /* since 5.14; before as state */
+	int on_cpu; /* with CONFIG_SMP */
+	unsigned int cpu;
+	unsigned long nvcsw; /* how often it has gone to sleep */
+	unsigned long long start_boottime;
+} KERNEL_VIEW;
+
+struct task_struct___before_5_14 {
+	long state;
 } KERNEL_VIEW;
 
 struct linux_binprm {

@@ -3,16 +3,15 @@
 use crate::gadgets::{folder, metadata};
 use crate::support::{Gizmo, Ran};
 
+const PHASES: [&str; 5] = ["PreStart", "Start", "PreStop", "Stop", "PostStop"];
+
 /// A guest that logs the names of its phases at level info, and whose phase `failing` ends with `end`.
 fn guest(failing: &str, end: &str) -> Vec<u8> {
     let mut text = String::from(
         "(module (import \"ig\" \"gadgetLog\" (func $log (param i32 i64))) (memory (export \"memory\") 1)
         (func (export \"gadgetAPIVersion\") (result i64) (i64.const 1))",
     );
-    for (at, phase) in ["PreStart", "Start", "Stop", "PostStop"]
-        .into_iter()
-        .enumerate()
-    {
+    for (at, phase) in PHASES.into_iter().enumerate() {
         let (address, line) = (at * 32, format!("in {phase}."));
         let reference = (line.len() as u64) << 32 | address as u64;
         let body = if phase == failing { end } else { "" };
@@ -35,9 +34,7 @@ fn run(failing: &str, end: &str) -> (Ran, Vec<String>) {
     let text = ran.stderr();
     let phases = text.split("in ").skip(1).filter_map(|rest| {
         let phase = rest.split_once('.')?.0;
-        ["PreStart", "Start", "Stop", "PostStop"]
-            .contains(&phase)
-            .then(|| phase.to_owned())
+        PHASES.contains(&phase).then(|| phase.to_owned())
     });
     let phases = phases.collect();
     (ran, phases)
@@ -47,7 +44,7 @@ fn run(failing: &str, end: &str) -> (Ran, Vec<String>) {
 fn every_phase_runs_in_turn() {
     let (ran, phases) = run("", "");
     assert_eq!(ran.code, Some(0), "{}", ran.stderr());
-    assert_eq!(phases, ["PreStart", "Start", "Stop", "PostStop"]);
+    assert_eq!(phases, PHASES);
 }
 
 #[test]
@@ -66,8 +63,14 @@ fn a_guest_that_does_not_start_is_not_stopped() {
 fn a_failure_while_stopping_does_not_end_the_shutdown() {
     let (ran, phases) = run("Stop", "(return (i32.const 1))");
     ran.is_error(1, &["gadgetStop failed"]);
-    assert_eq!(phases, ["PreStart", "Start", "Stop", "PostStop"]);
+    assert_eq!(phases, PHASES);
     let (ran, phases) = run("Stop", "unreachable");
     ran.is_error(1, &["calling gadgetStop"]);
-    assert_eq!(phases, ["PreStart", "Start", "Stop"]);
+    assert_eq!(phases, PHASES[..4]);
+    let (ran, phases) = run("PreStop", "(return (i32.const 1))");
+    ran.is_error(1, &["gadgetPreStop failed"]);
+    assert_eq!(phases, PHASES);
+    let (ran, phases) = run("PreStop", "unreachable");
+    ran.is_error(1, &["calling gadgetPreStop"]);
+    assert_eq!(phases, PHASES[..3]);
 }

@@ -166,6 +166,8 @@ pub struct Call {
     pub image: String,
     /// Namespace, pod and container.
     pub k8s: [String; 3],
+    /// It began before the recording.
+    pub is_at_least: bool,
     start_ns: u64,
 }
 
@@ -184,6 +186,7 @@ impl Call {
             comm: text(&value["comm"]),
             pid: number("pid"),
             tid: number("tid"),
+            is_at_least: value["at_least"] == true,
             start_ns: number("timestamp_raw"),
             name: text(&runtime["containerName"]),
             id: text(&runtime["containerId"]),

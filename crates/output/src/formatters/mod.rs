@@ -1,8 +1,10 @@
 //! Formatters: fields of known types get a readable text beside them (runtime-and-cli.md 2.7).
 //!
 //! A formatter is found by the tag `type:<type>` of a field. Its text goes to a new field whose name is the annotation
-//! `formatters.<formatter>.target` or the field's own name without `_raw`; a field with neither stays as it is. To add a
-//! formatter, add a row to `FORMATTERS`. Structures (network endpoints) need members and are not among them yet.
+//! `formatters.<formatter>.target` or the field's own name without `_raw`; a field with neither stays as it is. The
+//! annotation `formatters.<formatter>.at-least` names a boolean field of the same data source: where it is true the
+//! number is only a lower bound, and `≥` stands before the text. To add a formatter, add a row to `FORMATTERS`. Structures
+//! (network endpoints) need members and are not among them yet.
 
 mod scratch;
 mod texts;
@@ -100,6 +102,8 @@ const fn row(name: &'static str, width: usize, template: &'static str, write: Wr
 struct Job {
     source: Arc<Field>,
     target: Arc<Field>,
+    /// Says whether the number is a lower bound.
+    at_least: Option<Arc<Field>>,
     write: JobWrite,
 }
 
@@ -174,6 +178,7 @@ fn job(
     Ok(Some(Job {
         source: Arc::clone(field),
         target,
+        at_least: at_least(source, field, formatter.name),
         write,
     }))
 }
@@ -189,6 +194,14 @@ fn target_name(field: &Field, formatter: &str) -> Option<String> {
         .filter(|name| !name.is_empty())
 }
 
+/// The field that says whether the numbers of another are lower bounds.
+fn at_least(source: &DataSource, field: &Field, formatter: &str) -> Option<Arc<Field>> {
+    let name = field.annotation(&format!("formatters.{formatter}.at-least"))?;
+    source
+        .field(&name)
+        .filter(|flag| flag.kind() == Kind::Bool && !flag.is_array())
+}
+
 impl Job {
     fn run(&self, element: &mut Element, scratch: &mut Scratch) {
         // An element made before the text's field was added has no place for it, and nothing is lost by leaving it.
@@ -196,6 +209,10 @@ impl Job {
             return;
         };
         scratch.clear();
+        let is_set = |flag: &Arc<Field>| flag.value(element).is_ok_and(|bits| bits != 0);
+        if self.at_least.as_ref().is_some_and(is_set) {
+            scratch.push("≥");
+        }
         match &self.write {
             JobWrite::Plain(write) => write(bits, scratch),
             JobWrite::Timestamp(clock) => {

@@ -54,6 +54,33 @@ fn texts_stand_beside_the_raw_values() {
 }
 
 #[test]
+fn a_lower_bound_is_marked() {
+    let yaml = "datasources: {ds: {fields: {took_raw: {annotations: {formatters.duration.at-least: open}}, \
+                other_raw: {annotations: {formatters.duration.at-least: nosuch}}}}}";
+    let ds = source("ds", Shape::Single, yaml);
+    for name in ["took_raw", "other_raw"] {
+        ds.add_field(typed(name, Kind::Uint64, "gadget_duration"))
+            .unwrap();
+    }
+    ds.add_field(FieldSpec::new("open", Kind::Bool)).unwrap();
+    formatters::attach(&ds, &context()).unwrap();
+    let chosen = settings("columns", "took,other", None);
+    let (_output, memory) = attach(std::slice::from_ref(&ds), &chosen).unwrap();
+    for open in [0, 1] {
+        let values = [
+            ("took_raw", 1_500.into()),
+            ("other_raw", 1_500.into()),
+            ("open", open.into()),
+        ];
+        emit(&ds, vec![element(&ds, &values)]);
+    }
+    let text = memory.text();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let expected = ["TOOK", "OTHER", "1.50µs", "1.50µs", "≥1.50µs", "1.50µs"];
+    assert_eq!(words, expected);
+}
+
+#[test]
 fn fields_of_other_kinds_stay_as_they_are() {
     let ds = source("ds", Shape::Single, "");
     ds.add_field(typed("a_raw", Kind::Uint8, "gadget_errno"))

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use rustix::time::{ClockId, clock_gettime};
 use wasmtime::{Caller, Linker};
 
 use crate::host::{GIZMO, Refusal, host_function, log, memory, refuse};
@@ -21,6 +22,7 @@ fn fact(caller: &mut Caller<'_, State>, name: u64, destination: u64) -> Result<i
     let name = memory::string(memory, name, "the name", MAX_NAME_BYTES)?;
     let kernel = &state.host.kernel;
     let value: Cow<'_, str> = match name.as_ref() {
+        "boot-time" => boot_time_ns().to_string().into(),
         "architecture" => kernel.native_abi().name().into(),
         "release" => kernel.release().into(),
         "possible-cpus" => kernel.possible_cpus().to_string().into(),
@@ -32,6 +34,13 @@ fn fact(caller: &mut Caller<'_, State>, name: u64, destination: u64) -> Result<i
     };
     memory::write(memory, destination, value.as_bytes())?;
     i32::try_from(value.len()).map_err(|_| Refusal::Quiet)
+}
+
+/// The clock that eBPF programs read with `bpf_ktime_get_boot_ns`.
+fn boot_time_ns() -> i64 {
+    let now = clock_gettime(ClockId::Boottime);
+    let seconds_ns = now.tv_sec.saturating_mul(1_000_000_000);
+    seconds_ns.saturating_add(now.tv_nsec)
 }
 
 fn set_constant(caller: &mut Caller<'_, State>, name: u64, value: u64) -> Result<u32, Refusal> {

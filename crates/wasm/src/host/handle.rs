@@ -3,7 +3,7 @@
 use wasmtime::{Caller, Linker};
 
 use crate::handles::Object;
-use crate::host::{IG, Refusal, host_function, map, perf};
+use crate::host::{IG, Refusal, host_function, iterator, map, perf};
 use crate::state::State;
 
 pub(super) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -11,7 +11,7 @@ pub(super) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Maps that nobody else has, and perf readers, are closed with their last handle (H18).
+/// Maps that nobody else has, perf readers and iterators are closed with their last handle (H18).
 fn release(caller: &mut Caller<'_, State>, handle: u32) -> Result<u32, Refusal> {
     let state = caller.data_mut();
     match state.handles.release(handle)? {
@@ -20,6 +20,7 @@ fn release(caller: &mut Caller<'_, State>, handle: u32) -> Result<u32, Refusal> 
             ..
         }) => map::disown(state, bytes),
         Some(Object::PerfReader(reader)) => perf::close(state, reader),
+        Some(Object::Iterator(_)) => iterator::close(state),
         _ => {}
     }
     Ok(0)

@@ -11,7 +11,7 @@ const BAD: [u64; 4] = [
 ];
 
 /// Calls with a buffer `BUF`, and what they must answer. `$h` is a data source, `$i` a field, `$j` a packet.
-const CALLS: [(i32, &str); 33] = [
+const CALLS: [(i32, &str); 35] = [
     (0, "newDataSource BUF (i32.const 1)"),
     (0, "getDataSource BUF"),
     (0, "dataSourceGetField (local.get $h) BUF"),
@@ -54,6 +54,8 @@ const CALLS: [(i32, &str); 33] = [
     (1, "setMaxEntries BUF (i32.const 0) (i32.const 1)"),
     (0, "newInnerMap BUF @\"x\""),
     (0, "newInnerMap @\"outer\" BUF"),
+    (0, "newIterator BUF"),
+    (-1, "iteratorRead (local.get $q) BUF"),
 ];
 
 #[test]
@@ -66,6 +68,8 @@ fn every_buffer_is_checked() {
             (local.set $m (call $newMap @\"m\" (i32.const 1) (i32.const 4) (i32.const 4) (i32.const 8)))
             (local.set $r (call $newPerfReader (call $newMap @\"p\" (i32.const 4) (i32.const 4) (i32.const 4) (i32.const 0)) (i32.const 1) (i32.const 0)))
             (ne (i32.const 0) (local.get $r))
+            (local.set $q (call $newIterator @\"printing\"))
+            (ne (i32.const 0) (local.get $q))
             (eq (i32.const 0) (call $mapUpdate (local.get $m) @\"keyA\" @\"AAAA\" (i64.const 0)))
             (eq (i32.const 0) (call $fieldSet (local.get $i) (local.get $j) (i32.const 12) @\"text\"))\n",
         );
@@ -79,9 +83,10 @@ fn every_buffer_is_checked() {
         ));
         let mut world = World::new();
         world.params.insert("key".into(), "value".into());
+        world.iterators.add("printing", b"text");
         world.guest(&init_text(&body).replace(
             "(local $j i32)",
-            "(local $j i32) (local $m i32) (local $r i32)",
+            "(local $j i32) (local $m i32) (local $r i32) (local $q i32)",
         ));
     }
 }

@@ -8,7 +8,13 @@ use gizmo_wasm::{Cause, Error, Phase};
 
 use crate::support::{World, chain, init_text, logged};
 
-pub const PHASES: [Phase; 4] = [Phase::PreStart, Phase::Start, Phase::Stop, Phase::PostStop];
+pub const PHASES: [Phase; 5] = [
+    Phase::PreStart,
+    Phase::Start,
+    Phase::PreStop,
+    Phase::Stop,
+    Phase::PostStop,
+];
 
 fn cause(error: Error) -> Cause {
     match error {
@@ -34,8 +40,9 @@ fn every_phase_runs_once_in_turn() {
         (func (export \"gadgetInit\") (result i32) (call $step (i32.const 0)))
         (func (export \"gadgetPreStart\") (result i32) (call $step (i32.const 1)))
         (func (export \"gadgetStart\") (result i32) (call $step (i32.const 2)))
-        (func (export \"gadgetStop\") (result i32) (call $step (i32.const 3)))
-        (func (export \"gadgetPostStop\") (result i64) (i64.extend_i32_s (call $step (i32.const 4))))",
+        (func (export \"gadgetPreStop\") (result i32) (call $step (i32.const 3)))
+        (func (export \"gadgetStop\") (result i32) (call $step (i32.const 4)))
+        (func (export \"gadgetPostStop\") (result i64) (i64.extend_i32_s (call $step (i32.const 5))))",
     );
     for phase in PHASES {
         guest.call(phase).unwrap();

@@ -6,6 +6,7 @@ mod datasource;
 mod field;
 mod hostile;
 mod instantiate;
+mod iterator;
 mod lifecycle;
 mod map;
 mod measure;

@@ -10,6 +10,7 @@ const TEXTS: [&str; 10] = [
     include_str!("field.rs"),
     include_str!("hostile.rs"),
     include_str!("instantiate.rs"),
+    include_str!("iterator.rs"),
     include_str!("lifecycle.rs"),
     include_str!("map.rs"),
     include_str!("perf.rs"),
@@ -33,5 +34,5 @@ fn every_function_links() {
     }
     let module = plain(&module_text(&calls));
     gizmo_wasm::Guest::instantiate(&module, World::new().context()).unwrap();
-    assert_eq!(WasmEngine::host_functions().count(), 49);
+    assert_eq!(WasmEngine::host_functions().count(), 51);
 }

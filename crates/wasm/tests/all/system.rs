@@ -161,6 +161,7 @@ fn facts_and_settings() {
         (eq (i32.const 0x34) (i32.load8_u (i32.const 64)))
         (eq (i32.const 4) (call $getHostFact @\"page-size\" @[64,64]))
         (eq (i32.const 3) (call $getHostFact @\"wall-clock-offset\" @[64,64]))
+        (eq (i32.const 1) (i32.lt_s (i32.const 8) (call $getHostFact @\"boot-time\" @[64,64])))
         (eq (i32.const -1) (call $getHostFact @\"release\" @[64,6]))
         (eq (i32.const -1) (call $getHostFact @\"colour\" @[64,64]))
         (eq (i32.const 0) (call $setConstant @\"known\" @\"AAAA\"))

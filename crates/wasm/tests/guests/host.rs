@@ -10,7 +10,13 @@ use gizmo_wasm::{Deadlines, Guest, HostContext, Kernel, Module, Phase};
 
 use crate::support::{FakeKernel, FakeMap, World, chain, logged};
 
-const PHASES: [Phase; 4] = [Phase::PreStart, Phase::Start, Phase::Stop, Phase::PostStop];
+const PHASES: [Phase; 5] = [
+    Phase::PreStart,
+    Phase::Start,
+    Phase::PreStop,
+    Phase::Stop,
+    Phase::PostStop,
+];
 
 /// Surroundings with the time limits of real runs: this machine may be slow.
 pub fn world() -> World {

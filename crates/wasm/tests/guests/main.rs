@@ -68,6 +68,7 @@ guests! {
     "hostile-panic" hostile_panic: hostile;
     "hostile-recursion" hostile_recursion: hostile;
     "hostile-trap" hostile_trap: hostile;
+    "iterator" iterator: system;
     "kallsyms" kallsyms: system;
     "map" map: maps;
     "mapofmap" mapofmap: maps;

@@ -32,6 +32,15 @@ pub fn hostfacts(module: &Module) {
     run(module, context);
 }
 
+pub fn iterator(module: &Module) {
+    let world = world();
+    let numbers: Vec<u8> = (1..=30_000u32).flat_map(u32::to_ne_bytes).collect();
+    world.iterators.add("numbers", &numbers);
+    let lines = run(module, world.context());
+    assert!(lines.contains(&"INFO stopping".to_owned()), "{lines:?}");
+    assert_eq!(world.iterators.open(), 0);
+}
+
 pub fn kallsyms(module: &Module) {
     run(module, world().context());
 }

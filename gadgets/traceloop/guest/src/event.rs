@@ -9,6 +9,7 @@ use gizmo_syscalls::capture::{self, CaptureRule};
 use gizmo_syscalls::decode::{Call, Capture, Outcome, args_json, decode};
 use gizmo_syscalls::{Abi, Declaration, socketcall, table};
 
+use crate::inflight::InFlight;
 use crate::ring::{Loss, Reason};
 use crate::segment::{Record, Thread};
 use crate::{options, rules};
@@ -45,6 +46,8 @@ pub struct Events {
     duration: Option<Field<u64>>,
     args: Field<Text>,
     losses: Losses,
+    unfinished: Field<bool>,
+    at_least: Field<bool>,
     known: BTreeMap<(Abi, u32, u16), Known>,
     json: String,
     batch: Batch,
@@ -72,6 +75,8 @@ impl Events {
                 .transpose()?,
             args: source.add_field("args")?,
             losses: Losses::register()?,
+            unfinished: source.add_field("unfinished")?,
+            at_least: source.add_field("at_least")?,
             known: BTreeMap::new(),
             json: String::new(),
             batch: source.new_batch(),
@@ -91,7 +96,7 @@ impl Events {
         let known = self
             .known
             .entry((call_abi, record.number, record.subcall))
-            .or_insert_with(|| look_up(native, call_abi, record));
+            .or_insert_with(|| look_up(native, call_abi, record.number, record.subcall));
         let captures: Vec<Capture<'_>> = record.captures().collect();
         let decoded = decode(
             &Call {
@@ -217,6 +222,61 @@ fn tagged(source: DataSource, name: &str, tag: &str) -> Result<Field<u64>, Error
     Ok(field)
 }
 
+impl Events {
+    /// Emits a call of a container that has not returned; the container is recorded since `recorded_boot_ns`.
+    pub fn emit_unfinished(
+        &mut self,
+        native: Abi,
+        container: Container<'_>,
+        recorded_boot_ns: u64,
+        call: &InFlight<'_>,
+    ) -> Result<(), Error> {
+        let call_abi = Abi::from_number(call.abi).unwrap_or(native);
+        let known = self
+            .known
+            .entry((call_abi, call.number, call.subcall))
+            .or_insert_with(|| look_up(native, call_abi, call.number, call.subcall));
+        let captures: Vec<Capture<'_>> = call.captures().collect();
+        let decoded = decode(
+            &Call {
+                abi: call_abi,
+                name: &known.name,
+                args: call.args,
+                arg_count: call.arg_count,
+                outcome: Outcome::Unfinished,
+                captures: &captures,
+                args_known: call.args_known,
+            },
+            known.declaration.as_ref(),
+            &known.rules,
+        );
+        self.json.clear();
+        args_json(&decoded.args, &mut self.json);
+        let start_boot_ns = call.latest_start_boot_ns(recorded_boot_ns);
+
+        let mut row = self.batch.row();
+        self.timestamp.put(&mut row, start_boot_ns);
+        self.mntns_id.put(&mut row, container.mntns_id);
+        self.cgroup_id.put(&mut row, container.cgroup_id);
+        self.cpu
+            .put(&mut row, u16::try_from(call.cpu).unwrap_or(u16::MAX));
+        self.pid.put(&mut row, call.pid);
+        self.tid.put(&mut row, call.tid);
+        self.comm.put(&mut row, &String::from_utf8_lossy(call.comm));
+        self.abi.put(&mut row, call_abi.name());
+        self.syscall.put(&mut row, &known.name);
+        self.parameters.put(&mut row, &decoded.parameters);
+        self.ret.put(&mut row, &decoded.ret);
+        if let Some(duration) = self.duration {
+            duration.put(&mut row, call.now_boot_ns.saturating_sub(start_boot_ns));
+        }
+        self.args.put(&mut row, &self.json);
+        self.unfinished.put(&mut row, true);
+        self.at_least.put(&mut row, call.is_begun_before);
+        row.add()
+    }
+}
+
 fn outcome(record: &Record<'_>) -> Outcome {
     if record.is(abi::RECORD_NEVER_RETURNS) {
         Outcome::NeverReturns
@@ -227,14 +287,14 @@ fn outcome(record: &Record<'_>) -> Outcome {
     }
 }
 
-fn look_up(native: Abi, call_abi: Abi, record: &Record<'_>) -> Known {
-    let (name, declaration) = match socketcall::name(record.subcall.into()) {
+fn look_up(native: Abi, call_abi: Abi, number: u32, subcall: u16) -> Known {
+    let (name, declaration) = match socketcall::name(subcall.into()) {
         Some(operation) => (
             operation.into(),
             socketcall::declaration(operation).cloned(),
         ),
         None => {
-            let name = table::display_name(call_abi, record.number);
+            let name = table::display_name(call_abi, number);
             let declaration = rules::declaration(native, call_abi, &name);
             (name, declaration)
         }

@@ -6,12 +6,14 @@
 //! | `pre_start` | `filter.rs`, `options.rs` | the parameters are read, before anything is loaded; containers are followed |
 //! | `start` | `rules.rs`, `selection.rs`, `slots.rs` | the maps are filled, the kernel side gets rings to give to containers |
 //! | a container comes or goes | `recorder.rs` | it has got a ring or gets one; the recording of one that ended is shown |
+//! | `pre_stop` | `inflight.rs` | the recording ends, the calls that have not returned are taken from the kernel |
 //! | `stop` | `ring.rs`, `segment.rs`, `event.rs` | the other rings are read, merged by time, decoded and emitted |
 
 #![deny(unsafe_code)]
 
 mod event;
 mod filter;
+mod inflight;
 mod options;
 mod recorder;
 mod ring;
@@ -34,7 +36,7 @@ thread_local! {
     static RECORDER: RefCell<Option<Recorder>> = const { RefCell::new(None) };
 }
 
-export! { init = init, pre_start = pre_start, start = start, stop = stop }
+export! { init = init, pre_start = pre_start, start = start, pre_stop = pre_stop, stop = stop }
 
 fn init() -> Result<(), Error> {
     let events = Events::register()?;
@@ -60,6 +62,13 @@ fn start() -> Result<(), Error> {
     let filter = FILTER.take().unwrap_or_default();
     RECORDER.set(Some(Recorder::start(&filter)?));
     Ok(())
+}
+
+fn pre_stop() -> Result<(), Error> {
+    RECORDER.with_borrow_mut(|recorder| match recorder {
+        Some(recorder) => recorder.end_recording(),
+        None => Ok(()),
+    })
 }
 
 fn stop() -> Result<(), Error> {

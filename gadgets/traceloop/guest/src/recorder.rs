@@ -1,11 +1,14 @@
 //! Who is recorded: containers come, get a ring or have one already, and are shown when they go.
 
 use gizmo_bpf_abi::recorder as abi;
-use gizmo_guest::{DataSource, Error, Map, Text, UpdateMode, debug, set_constant, warn};
+use gizmo_guest::{
+    DataSource, Error, Map, Text, UpdateMode, boot_time_ns, debug, set_constant, warn,
+};
 use gizmo_syscalls::Abi;
 
 use crate::event::{Container, Events, loss_text};
 use crate::filter::Filter;
+use crate::inflight::CallsInFlight;
 use crate::ring::{Reason, Shown};
 use crate::slots::{self, Slots};
 use crate::{options, rules, selection};
@@ -59,6 +62,18 @@ struct Recorded {
     who: Who,
     /// None as long as it has not begun: the kernel side gives it one then.
     slot: Option<u32>,
+    /// Since when all calls that begin are seen, at the latest.
+    since_boot_ns: u64,
+}
+
+impl Recorded {
+    fn container(&self) -> Container<'_> {
+        Container {
+            name: &self.name,
+            cgroup_id: self.who.cgroup_id,
+            mntns_id: self.who.mntns_id,
+        }
+    }
 }
 
 /// How the programs find a container: by its cgroup, and by its mount namespace only where it has none, since the kernel
@@ -92,6 +107,8 @@ pub struct Recorder {
     /// Somebody is or was recorded by the mount namespace.
     by_mntns: bool,
     recorded: Vec<Recorded>,
+    /// When the recording has ended: what had not returned then.
+    in_flight: CallsInFlight,
     /// Containers for which there was no ring, and which have been told of.
     refused: u64,
 }
@@ -112,6 +129,7 @@ impl Recorder {
             generation: 0,
             by_mntns: false,
             recorded: Vec::new(),
+            in_flight: CallsInFlight::default(),
             refused: 0,
         };
         recorder.change(true)?;
@@ -149,7 +167,12 @@ impl Recorder {
             Some(slot)
         };
         debug!("recording `{name}` in slot {slot:?}");
-        self.recorded.push(Recorded { name, who, slot });
+        self.recorded.push(Recorded {
+            name,
+            who,
+            slot,
+            since_boot_ns: boot_time_ns()?,
+        });
         Ok(())
     }
 
@@ -240,16 +263,42 @@ impl Recorder {
         self.change(true)
     }
 
-    /// Stops recording and shows everything.
-    pub fn finish(mut self, events: &mut Events) -> Result<(), Error> {
+    /// Stops recording, and looks at what is still in flight. The programs are attached, so that a thread which goes on is
+    /// noticed.
+    pub fn end_recording(&mut self) -> Result<(), Error> {
         self.change(false)?;
+        match CallsInFlight::take() {
+            Ok(calls) => self.in_flight = calls,
+            Err(error) => warn!("calls that have not returned are not shown: {error}"),
+        }
+        Ok(())
+    }
+
+    /// Shows everything.
+    pub fn finish(mut self, events: &mut Events) -> Result<(), Error> {
         self.tell_refused()?;
         for recorded in &self.recorded {
             if let Some(slot) = self.slot_of(recorded)? {
                 self.show(recorded, slot, events)?;
+                self.show_in_flight(recorded, slot, events)?;
             }
         }
         Ok(())
+    }
+
+    fn show_in_flight(
+        &self,
+        recorded: &Recorded,
+        slot: u32,
+        events: &mut Events,
+    ) -> Result<(), Error> {
+        let since = recorded.since_boot_ns;
+        let calls = self.in_flight.of_slot(slot, since);
+        debug!("{} calls of `{}` in flight", calls.len(), recorded.name);
+        for call in &calls {
+            events.emit_unfinished(self.native, recorded.container(), since, call)?;
+        }
+        events.flush()
     }
 
     fn slot_of(&self, recorded: &Recorded) -> Result<Option<u32>, Error> {
@@ -260,11 +309,7 @@ impl Recorder {
     }
 
     fn show(&self, recorded: &Recorded, slot: u32, events: &mut Events) -> Result<(), Error> {
-        let container = Container {
-            name: &recorded.name,
-            cgroup_id: recorded.who.cgroup_id,
-            mntns_id: recorded.who.mntns_id,
-        };
+        let container = recorded.container();
         let totals = self.slots.read(slot, |cpu, shown| match shown {
             Shown::Record(record, thread) => {
                 events.emit(self.native, container, cpu, record, thread)

@@ -116,9 +116,14 @@ impl<'a> Record<'a> {
 
     /// What the call's pointers pointed to.
     pub fn captures(&self) -> impl Iterator<Item = Capture<'a>> {
-        let mut rest = self.captures;
-        (0..self.capture_count).map_while(move |_| parse_capture(&mut rest))
+        captures(self.captures, self.capture_count)
     }
+}
+
+/// So many captures in a row.
+pub fn captures(bytes: &[u8], count: u8) -> impl Iterator<Item = Capture<'_>> {
+    let mut rest = bytes;
+    (0..count).map_while(move |_| parse_capture(&mut rest))
 }
 
 fn parse_capture<'a>(rest: &mut &'a [u8]) -> Option<Capture<'a>> {

@@ -59,6 +59,30 @@ int on_write(void *ctx)
 }
 "#;
 
+/// Numbers in turn, 512 for each task: 50 tasks are enough for the guest, and the kernel's buffer for 16.
+const NUMBERS: &str = r#"
+struct seq_file;
+struct meta { struct seq_file *seq; __u64 session_id; __u64 seq_num; };
+struct context { struct meta *meta; void *task; };
+
+SEC("iter/task")
+int numbers(struct context *context)
+{
+	struct meta *meta = context->meta;
+	struct seq_file *seq = meta->seq;
+	__u32 number = meta->seq_num * 512;
+
+	/* The last call is about none. */
+	if (!context->task)
+		return 0;
+	for (int i = 0; i < 512; i++) {
+		number++;
+		bpf_seq_write(seq, &number, sizeof(number));
+	}
+	return 0;
+}
+"#;
+
 impl Turn {
     /// Builds a gadget of a guest and an object, and runs it for a second.
     #[track_caller]
@@ -95,6 +119,17 @@ fn maps_of_maps_do_what_the_guest_expects() {
 fn perf_buffers_do_what_the_guest_expects() {
     let text = turn().run_guest("perf", EVENTS).stderr();
     assert!(text.contains("writing 9"), "{text}");
+}
+
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn iterator_programs_do_what_the_guest_expects() {
+    let turn = turn();
+    let text = turn.run_guest("iterator", NUMBERS).stderr();
+    assert!(
+        text.contains("`idle` of section `raw_tp/sys_exit` is no iterator"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod doctor;
 mod filters;
 mod guests;
 mod images;
+mod inflight;
 mod manifest;
 mod modes;
 mod objects;
@@ -83,6 +84,7 @@ impl Turn {
 struct Event {
     abi: String,
     args: Vec<Argument>,
+    at_least: bool,
     cgroup_id: u64,
     comm: String,
     cpu: u16,
@@ -97,6 +99,7 @@ struct Event {
     tid: u32,
     timestamp: String,
     timestamp_raw: u64,
+    unfinished: bool,
 }
 
 /// An argument in an event.

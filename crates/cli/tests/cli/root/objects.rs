@@ -114,7 +114,12 @@ fn the_verifier_is_quoted_with_the_programs_name() {
 #[ignore = "root: loads eBPF programs"]
 fn other_program_types_are_not_supported_yet() {
     let turn = turn();
-    for section in ["kprobe/vfs_read", "fentry/vfs_read", "xdp", "iter/task"] {
+    for section in [
+        "kprobe/vfs_read",
+        "fentry/vfs_read",
+        "xdp",
+        "cgroup_skb/egress",
+    ] {
         let source = format!("SEC(\"{section}\") int other(void *ctx) {{ return 0; }}\n");
         turn.build_object("other", &metadata("other"), &source);
         turn.fails(["run", "other"], &["not supported yet", section, "`other`"]);

@@ -1,9 +1,11 @@
-//! Maps, perf rings, settings and a kernel that exist in memory only.
+//! Maps, perf rings, iterator programs, settings and a kernel that exist in memory only.
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io::{Cursor, Read};
 use std::sync::{Arc, Mutex, Weak};
 
+use gizmo_model::iterator::{IteratorError, Iterators};
 use gizmo_model::map::{
     BpfMap, MapError, MapInfo, MapSpec, Maps, ObjectSettings, PerfError, PerfReader, PerfSpec,
     SettingError, UpdateFlags, kind,
@@ -261,6 +263,50 @@ impl Maps for FakeMaps {
     fn create_inner(&self, outer: &str, name: &str) -> Result<Arc<dyn BpfMap>, MapError> {
         self.get(outer)?;
         Ok(self.hand_out(FakeMap::new(name, kind::HASH, 4, 4, 1)))
+    }
+}
+
+/// Iterator programs that always print the same.
+#[derive(Default)]
+pub struct FakeIterators {
+    programs: Mutex<BTreeMap<String, Vec<u8>>>,
+    running: Arc<()>,
+}
+
+struct FakeOutput {
+    bytes: Cursor<Vec<u8>>,
+    _running: Arc<()>,
+}
+
+impl FakeIterators {
+    pub fn add(&self, name: &str, output: &[u8]) {
+        self.programs
+            .lock()
+            .unwrap()
+            .insert(name.into(), output.into());
+    }
+
+    /// Programs whose output is still open.
+    pub fn open(&self) -> usize {
+        Arc::strong_count(&self.running) - 1
+    }
+}
+
+impl Iterators for FakeIterators {
+    fn iterate(&self, program: &str) -> Result<Box<dyn Read + Send>, IteratorError> {
+        let programs = self.programs.lock().unwrap();
+        let bytes = programs.get(program).cloned();
+        let missing = || IteratorError::NotFound(program.into());
+        Ok(Box::new(FakeOutput {
+            bytes: Cursor::new(bytes.ok_or_else(missing)?),
+            _running: Arc::clone(&self.running),
+        }))
+    }
+}
+
+impl Read for FakeOutput {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        self.bytes.read(into)
     }
 }
 

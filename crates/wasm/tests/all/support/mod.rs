@@ -13,7 +13,7 @@ use gizmo_wasm::{
     Deadlines, EngineOptions, Error, Guest, HostContext, MntnsFilter, Module, WasmEngine,
 };
 
-pub use fakes::{FakeKernel, FakeMap, FakeMaps, FakeSettings};
+pub use fakes::{FakeIterators, FakeKernel, FakeMap, FakeMaps, FakeSettings};
 pub use text::{calls, module_text};
 
 pub static ENGINE: LazyLock<WasmEngine> =
@@ -25,6 +25,7 @@ pub struct World {
     pub config: Arc<RwLock<Config>>,
     pub params: BTreeMap<String, String>,
     pub maps: Arc<FakeMaps>,
+    pub iterators: Arc<FakeIterators>,
     pub settings: Arc<FakeSettings>,
     pub filter: MntnsFilter,
     pub deadlines: Deadlines,
@@ -43,6 +44,7 @@ impl World {
             init: short,
             pre_start: short,
             start: short,
+            pre_stop: short,
             stop: short,
             post_stop: short,
             callback: short,
@@ -59,6 +61,7 @@ impl World {
             config: Arc::new(RwLock::new(Config::parse(yaml.as_bytes()).unwrap())),
             params: BTreeMap::new(),
             maps: Arc::default(),
+            iterators: Arc::default(),
             settings: Arc::default(),
             filter: Arc::default(),
             deadlines: Deadlines::default(),
@@ -72,6 +75,7 @@ impl World {
             config: Arc::clone(&self.config),
             params: self.params.clone(),
             maps: self.maps.clone(),
+            iterators: self.iterators.clone(),
             settings: self.settings.clone(),
             kernel: Arc::new(FakeKernel),
             mntns_filter: Arc::clone(&self.filter),
