@@ -9,5 +9,6 @@ mod crowd;
 mod damage;
 mod filter;
 mod many;
+mod recording;
 mod support;
 mod whole;
