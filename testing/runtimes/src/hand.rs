@@ -29,10 +29,11 @@ impl Cgroups {
         Self(root.join(name))
     }
 
-    /// The id of the container with this number: 64 hexadecimal digits, by which Gizmo knows that it is one.
+    /// The id of the container with this number: 64 hexadecimal digits, by which Gizmo knows that it is one. The first twelve,
+    /// which are usually shown, tell it from others.
     #[must_use]
     pub fn id(number: usize) -> String {
-        format!("{number:064x}")
+        format!("{number:012x}{:052}", 0)
     }
 
     /// Where the cgroup of a name is, or would be.

@@ -206,10 +206,10 @@ impl Shown {
         History(self.lines.clone())
     }
 
-    /// Losses are also told on stderr, with the name of the container.
+    /// Losses are also told on stderr, with the name of the container, or the beginning of its id.
     #[track_caller]
     pub fn assert_said(&self, name: &str, lost: u64) {
-        let (name, lost) = (format!("`{name}`"), lost.to_string());
+        let (name, lost) = (format!("`{name}"), lost.to_string());
         let has = |line: &str| {
             let mut numbers = line.split(|c: char| !c.is_ascii_digit());
             line.contains(&name) && numbers.any(|number| number == lost)
