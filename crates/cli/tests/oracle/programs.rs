@@ -70,7 +70,6 @@ programs! {
     calls_denied_by_seccomp: "denied", Static, [Restored];
     thirty_two_bits: "i386", Narrow, [];
     thirty_two_bits_without_libc: "narrow", BareNarrow, [];
-    one_call_in_every_abi: "everyabi", Bare, [];
     three_abis_in_one_program: "abis", Static, [];
     every_number: "numbers", Static, [NewCall];
     every_number_of_32_bits: "numbers", Narrow, [NewCall];
