@@ -5,7 +5,9 @@ use crate::fixture::{Fixture, Link};
 use crate::recording::turn;
 use crate::shown::{Call, Shown};
 
-/// What calls, what they were asked and what came of it.
+/// Call, text of its first argument, and result or error.
+type Outcome = (&'static str, &'static str, &'static str);
+
 #[track_caller]
 fn outcomes(shown: &Shown) -> Vec<(String, String, String)> {
     let history = shown.only();
@@ -22,8 +24,8 @@ fn outcomes(shown: &Shown) -> Vec<(String, String, String)> {
     history.calls().map(outcome).collect()
 }
 
-fn owned(outcomes: &[(&str, &str, &str)]) -> Vec<(String, String, String)> {
-    let own = |(call, text, ret): &(&str, &str, &str)| {
+fn owned(outcomes: &[Outcome]) -> Vec<(String, String, String)> {
+    let own = |(call, text, ret): &Outcome| {
         let text = if text.is_empty() {
             String::new()
         } else {
@@ -39,7 +41,7 @@ fn owned(outcomes: &[(&str, &str, &str)]) -> Vec<(String, String, String)> {
 fn denied_calls_are_recorded_with_their_error() {
     let turn = turn();
     let fixture = Fixture::compile("denied", Link::Static);
-    let cases: [(&str, &[(&str, &str, &str)]); 4] = [
+    let cases: [(&str, &[Outcome]); 4] = [
         ("mkdir", &[("mkdir", "denied with an error", "EXDEV")]),
         ("getppid", &[("getppid", "", "0")]),
         ("access", &[("access", "/allowed", "ENOENT")]),
