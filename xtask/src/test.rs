@@ -30,6 +30,8 @@ pub(crate) fn run(with_root: bool) -> anyhow::Result<()> {
             "runtimes",
             "--test",
             "containers",
+            "--test",
+            "recorder",
         ];
         let serially = ["--", "--ignored", "--test-threads=1"];
         shell::run(shell::cargo().args(root_tests).args(serially))?;

@@ -1,70 +1,29 @@
-//! More containers than there are rings. They are made by hand, as a runtime makes them, since hundreds of real ones take
-//! minutes: a cgroup with an id, a process in it, a mount namespace of its own, an execve.
+//! More containers than there are rings, made by hand.
 
 use std::fs;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
-use gizmo_test_runtimes::wait_until;
+use gizmo_test_runtimes::{Cgroups, wait_until};
 
 use crate::support::{LIMIT, assert_whole, by_id, flags, turn, with};
 
 /// More than the rings of any number of processors.
 const CROWD: usize = 1100;
 
-/// Cgroups that are removed when this is dropped.
-struct Cgroups(PathBuf);
-
-impl Cgroups {
-    #[track_caller]
-    fn new() -> Self {
-        let mounts = fs::read_to_string("/proc/self/mounts").expect("mounts are known");
-        let v2 = mounts.lines().find_map(|line| {
-            let mut words = line.split(' ').skip(1);
-            let (point, kind) = (words.next()?, words.next()?);
-            (kind == "cgroup2").then_some(point)
-        });
-        let root = PathBuf::from(v2.expect("cgroups of version 2 are mounted"));
-        let name = format!("gizmo-crowd-{}", std::process::id());
-        fs::create_dir(root.join(&name)).expect("a cgroup can be made");
-        Self(root.join(name))
-    }
-
-    /// Starts a program as a container with this id.
-    #[track_caller]
-    fn start(&self, id: &str, program: &[&str]) -> Child {
-        let cgroup = self.0.join(id);
-        fs::create_dir(&cgroup).expect("a cgroup can be made");
-        let script = "echo $$ > \"$1\"/cgroup.procs; shift; exec unshare -m \"$@\"";
-        Command::new("sh")
-            .args(["-c", script, "sh"])
-            .arg(&cgroup)
-            .args(program)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("a shell starts")
-    }
-
-    fn is_running(&self, id: &str) -> bool {
-        let pids = fs::read_to_string(self.0.join(id).join("cgroup.procs")).unwrap_or_default();
-        let comm = |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        pids.lines().any(|pid| comm(pid) == "cat\n")
-    }
+/// A container that ends when its stdin does.
+fn start(cgroups: &Cgroups, number: usize, program: &str) -> Child {
+    let id = Cgroups::id(number);
+    cgroups.make(&id);
+    let mut command = cgroups.container(&id, &[program]);
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::null());
+    command.spawn().expect("a shell starts")
 }
 
-impl Drop for Cgroups {
-    fn drop(&mut self) {
-        for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
-            let _ = fs::remove_dir(entry.path());
-        }
-        let _ = fs::remove_dir(&self.0);
-    }
-}
-
-fn id(number: usize) -> String {
-    format!("{number:064x}")
+fn is_running(cgroups: &Cgroups, number: usize) -> bool {
+    let comm = |pid| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let pids = cgroups.processes(&Cgroups::id(number));
+    pids.into_iter().any(|pid| comm(pid) == "cat\n")
 }
 
 #[test]
@@ -78,10 +37,10 @@ fn those_who_find_no_ring_are_reported() {
     let socket = flags("docker", &socket.to_string_lossy())[2..].to_vec();
     let recording = turn.record(&with(&socket, &["--syscall-filters", "execve,exit_group"]));
     let mut crowd: Vec<Child> = (0..CROWD)
-        .map(|number| cgroups.start(&id(number), &["/bin/cat"]))
+        .map(|number| start(&cgroups, number, "/bin/cat"))
         .collect();
     wait_until("the crowd runs", LIMIT, || {
-        (0..CROWD).all(|number| cgroups.is_running(&id(number)))
+        (0..CROWD).all(|number| is_running(&cgroups, number))
     });
     for child in &mut crowd {
         drop(child.stdin.take());
@@ -92,12 +51,8 @@ fn those_who_find_no_ring_are_reported() {
     wait_until("rings are free again", LIMIT, || {
         recording.output().lines().count() >= 32
     });
-    let last = id(CROWD);
-    let status = cgroups
-        .start(&last, &["/bin/true"])
-        .wait()
-        .expect("it ends");
-    assert!(status.success());
+    let status = start(&cgroups, CROWD, "/bin/true").wait();
+    assert!(status.expect("it ends").success());
     let recorded = recording.stop();
     let warned = |text: &str| recorded.stderr.contains(text);
     assert!(warned("rings"), "nobody was told of a lack of rings");
@@ -109,5 +64,8 @@ fn those_who_find_no_ring_are_reported() {
         }
     }
     assert!(histories.len() < CROWD);
-    assert!(histories.contains_key(&last), "rings were not given back");
+    assert!(
+        histories.contains_key(&Cgroups::id(CROWD)),
+        "rings were not given back"
+    );
 }

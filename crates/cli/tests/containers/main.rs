@@ -10,5 +10,6 @@ mod damage;
 mod filter;
 mod inflight;
 mod many;
+mod recording;
 mod support;
 mod whole;

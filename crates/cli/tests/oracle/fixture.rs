@@ -16,6 +16,8 @@ pub enum Link {
     Bare,
     /// 32 bits, libc inside.
     Narrow,
+    /// 32 bits, no libc at all.
+    BareNarrow,
 }
 
 impl Link {
@@ -29,7 +31,14 @@ impl Link {
                 "-ffreestanding",
                 "-fno-stack-protector",
             ],
-            Link::Narrow => &["-m32", "-static"],
+            Link::Narrow => &["-m32", "-static", "-pthread"],
+            Link::BareNarrow => &[
+                "-m32",
+                "-static",
+                "-nostdlib",
+                "-ffreestanding",
+                "-fno-stack-protector",
+            ],
         }
     }
 }

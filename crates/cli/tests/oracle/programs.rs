@@ -69,6 +69,7 @@ programs! {
     ends_of_every_kind: "exits", Static, [DeathInCall];
     calls_denied_by_seccomp: "denied", Static, [Restored];
     thirty_two_bits: "i386", Narrow, [];
+    thirty_two_bits_without_libc: "narrow", BareNarrow, [];
     three_abis_in_one_program: "abis", Static, [];
     every_number: "numbers", Static, [NewCall];
     every_number_of_32_bits: "numbers", Narrow, [NewCall];
