@@ -17,6 +17,7 @@ mod gizmo;
 mod handle;
 mod kernel;
 pub(crate) mod log;
+mod look;
 mod map;
 pub(crate) mod memory;
 mod packet;
@@ -49,8 +50,9 @@ const IG_FUNCTIONS: [&str; 41] = [
 
 /// All functions of `gizmo`.
 #[rustfmt::skip]
-const GIZMO_FUNCTIONS: [&str; 7] = [
+const GIZMO_FUNCTIONS: [&str; 9] = [
     "getHostFact", "getParamLength", "getSyscallIdForAbi", "setConstant", "setMaxEntries", "newInnerMap", "fail",
+    "isWanted", "reportRecording",
 ];
 
 /// Whether there is such a function.
@@ -165,5 +167,6 @@ pub(crate) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     perf::define(linker)?;
     syscall::define(linker)?;
     kernel::define(linker)?;
+    look::define(linker)?;
     gizmo::define(linker)
 }

@@ -6,6 +6,7 @@
 //! | `pre_start` | `filter.rs` | the filter is parsed and resolved, before anything is loaded; containers are followed |
 //! | `start` | `rules.rs`, `selection.rs`, `slots.rs` | the maps are filled, the kernel side gets rings to give to containers |
 //! | a container comes or goes | `recorder.rs` | it has got a ring or gets one; the recording of one that ended is shown |
+//! | somebody looks | `recorder/look.rs` | the rings are read, listed or emptied, the filter is changed; recording goes on |
 //! | `stop` | `ring.rs`, `segment.rs`, `event.rs` | the other rings are read, merged by time, decoded and emitted |
 
 #![deny(unsafe_code)]
@@ -33,7 +34,17 @@ thread_local! {
     static RECORDER: RefCell<Option<Recorder>> = const { RefCell::new(None) };
 }
 
-export! { init = init, pre_start = pre_start, start = start, stop = stop }
+export! {
+    init = init,
+    pre_start = pre_start,
+    start = start,
+    stop = stop,
+    snapshot = || recording(|recorder, events| recorder.snapshot(events)),
+    follow = |follower| recording(|recorder, events| recorder.follow(follower, events)),
+    forget = || recording(|recorder, _| recorder.drop_history()),
+    recordings = || recording(|recorder, _| recorder.report()),
+    set_params = || recording(|recorder, _| recorder.change_filter(Filter::from_param()?)),
+}
 
 fn init() -> Result<(), Error> {
     let events = Events::register()?;
@@ -59,6 +70,18 @@ fn start() -> Result<(), Error> {
     let filter = FILTER.take().unwrap_or_default();
     RECORDER.set(Some(Recorder::start(&filter)?));
     Ok(())
+}
+
+/// Does something with a recording that goes on.
+fn recording(
+    act: impl FnOnce(&mut Recorder, &mut Events) -> Result<(), Error>,
+) -> Result<(), Error> {
+    RECORDER.with_borrow_mut(|recorder| {
+        EVENTS.with_borrow_mut(|events| match (recorder, events) {
+            (Some(recorder), Some(events)) => act(recorder, events),
+            _ => Err(Error::new("nothing is recorded")),
+        })
+    })
 }
 
 fn stop() -> Result<(), Error> {

@@ -1,11 +1,16 @@
 //! Who is recorded: containers come, get a ring or have one already, and are shown when they go.
 
+mod look;
+
+use std::collections::BTreeMap;
+
 use gizmo_bpf_abi::recorder as abi;
 use gizmo_guest::{DataSource, Error, Map, Text, UpdateMode, debug, set_constant, warn};
 use gizmo_syscalls::Abi;
 
 use crate::event::Events;
 use crate::filter::Filter;
+use crate::recorder::look::Shown;
 use crate::slots::{self, Slots};
 use crate::{rules, selection};
 
@@ -79,7 +84,7 @@ impl PartialEq for Who {
 
 /// The running recording.
 pub struct Recorder {
-    native: Abi,
+    filter: Filter,
     slots: Slots,
     cgroups: Map,
     new_cgroups: Map,
@@ -90,6 +95,8 @@ pub struct Recorder {
     recorded: Vec<Recorded>,
     /// Containers for which there was no ring, and which have been told of.
     refused: u64,
+    /// What followers have been shown of each slot, by their numbers.
+    followers: BTreeMap<u32, BTreeMap<u32, Shown>>,
 }
 
 impl Recorder {
@@ -98,7 +105,7 @@ impl Recorder {
         rules::fill(filter)?;
         selection::fill(filter)?;
         let mut recorder = Self {
-            native: filter.native,
+            filter: filter.clone(),
             slots: Slots::open(slots::layout()?)?,
             cgroups: Map::get("recorded_cgroups")?,
             new_cgroups: Map::get("new_cgroups")?,
@@ -108,6 +115,7 @@ impl Recorder {
             generation: 0,
             recorded: Vec::new(),
             refused: 0,
+            followers: BTreeMap::new(),
         };
         recorder.change(true)?;
         Ok(recorder)
@@ -211,7 +219,15 @@ impl Recorder {
             return Ok(());
         };
         self.end(who)?;
-        self.show(&recorded, slot, events)?;
+        self.show_rest(&recorded, slot, events)?;
+        self.release(slot)
+    }
+
+    /// Takes a slot back.
+    fn release(&mut self, slot: u32) -> Result<(), Error> {
+        for shown in self.followers.values_mut() {
+            shown.remove(&slot);
+        }
         self.slots.release(slot)
     }
 
@@ -221,7 +237,7 @@ impl Recorder {
             return Ok(());
         };
         self.end(who)?;
-        self.slots.release(slot)
+        self.release(slot)
     }
 
     fn end(&mut self, who: Who) -> Result<(), Error> {
@@ -236,9 +252,9 @@ impl Recorder {
     pub fn finish(mut self, events: &mut Events) -> Result<(), Error> {
         self.change(false)?;
         self.tell_refused()?;
-        for recorded in &self.recorded {
-            if let Some(slot) = self.slot_of(recorded)? {
-                self.show(recorded, slot, events)?;
+        for recorded in std::mem::take(&mut self.recorded) {
+            if let Some(slot) = self.slot_of(&recorded)? {
+                self.show_rest(&recorded, slot, events)?;
             }
         }
         Ok(())
@@ -255,7 +271,7 @@ impl Recorder {
         let name = &recorded.name;
         let who = recorded.who;
         let (totals, refused) = self.slots.read(slot, |cpu, record| {
-            events.emit(self.native, who.cgroup_id, who.mntns_id, cpu, record)
+            events.emit(self.filter.native, who.cgroup_id, who.mntns_id, cpu, record)
         })?;
         debug!("{} calls of `{name}` recorded", totals.records);
         if totals.overwritten > 0 {

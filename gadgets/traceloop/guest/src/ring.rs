@@ -20,6 +20,8 @@ struct CpuPart {
     cpu: u32,
     /// Number of the first record that belongs to the container.
     from: u64,
+    /// Number of the first record that is left out.
+    until: u64,
     /// Segments not yet read, the oldest last.
     unread: Vec<u32>,
     bytes: Vec<u8>,
@@ -41,6 +43,7 @@ impl CpuPart {
         Self {
             cpu,
             from: place.from,
+            until: place.until,
             unread,
             bytes: Vec::new(),
             at: 0,
@@ -54,6 +57,9 @@ impl CpuPart {
     /// owners.
     fn peek(&mut self, source: &impl Segments) -> Option<Record<'_>> {
         loop {
+            if self.sequence >= self.until {
+                return None;
+            }
             if self.at >= self.end {
                 let index = self.unread.pop()?;
                 self.begin(source, index);
@@ -103,6 +109,8 @@ impl CpuPart {
 pub struct Place {
     /// Number of the first record that belongs to the container.
     pub from: u64,
+    /// Number of the first record that is left out.
+    pub until: u64,
     /// The segment that was written last, counted within the part.
     pub newest: u32,
 }
@@ -165,7 +173,7 @@ fn earliest(parts: &mut [CpuPart], source: &impl Segments, totals: &mut Totals) 
                 }
                 break;
             }
-            if part.at >= part.end {
+            if part.at >= part.end || part.sequence >= part.until {
                 break;
             }
             totals.damaged += 1;
@@ -202,7 +210,11 @@ mod tests {
         let mut seen = Vec::new();
         let places: Vec<Place> = newest
             .iter()
-            .map(|&newest| Place { from: 0, newest })
+            .map(|&newest| Place {
+                from: 0,
+                until: u64::MAX,
+                newest,
+            })
             .collect();
         let totals = read(source, 0, &places, segments, |cpu, record| {
             seen.push((cpu, record.number));
@@ -251,7 +263,11 @@ mod tests {
         ]);
         let read_from = |from| {
             let mut seen = Vec::new();
-            let place = Place { from, newest: 0 };
+            let place = Place {
+                from,
+                until: u64::MAX,
+                newest: 0,
+            };
             let totals = read(&source, 1, &[place], 2, |_, record| {
                 seen.push(record.number);
                 Ok::<(), ()>(())

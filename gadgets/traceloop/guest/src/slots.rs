@@ -153,6 +153,39 @@ impl Slots {
         self.free.update(&[0u8; 0], &slot, UpdateMode::Any)
     }
 
+    /// Lets the history of a slot begin now.
+    pub fn forget(&mut self, slot: u32) -> Result<(), Error> {
+        self.begins[slot as usize] = self.cursors(slot)?;
+        Ok(())
+    }
+
+    /// Reads what somebody has not been shown yet. The overwritten records are those that he has missed.
+    pub fn read_new(
+        &self,
+        slot: u32,
+        position: &mut Position,
+        show: impl FnMut(u32, &Record<'_>) -> Result<(), Error>,
+    ) -> Result<(Totals, u64), Error> {
+        let cursors = self.cursors(slot)?;
+        let begins = &self.begins[slot as usize];
+        position.0.resize(cursors.len(), 0);
+        let places: Vec<Place> = cursors
+            .iter()
+            .zip(begins)
+            .zip(&position.0)
+            .map(|((cursor, begin), shown)| Place {
+                from: begin.sequence.max(*shown),
+                until: cursor.sequence,
+                newest: cursor.segment,
+            })
+            .collect();
+        let read = self.read_places(slot, &cursors, &places, show)?;
+        for (shown, cursor) in position.0.iter_mut().zip(&cursors) {
+            *shown = cursor.sequence;
+        }
+        Ok(read)
+    }
+
     /// Reads what the present owner of a slot has recorded; the second number is that of calls that could not be.
     pub fn read(
         &self,
@@ -166,14 +199,26 @@ impl Slots {
             .zip(begins)
             .map(|(cursor, begin)| Place {
                 from: begin.sequence,
+                until: cursor.sequence,
                 newest: cursor.segment,
             })
             .collect();
+        self.read_places(slot, &cursors, &places, show)
+    }
+
+    fn read_places(
+        &self,
+        slot: u32,
+        cursors: &[Cursor],
+        places: &[Place],
+        show: impl FnMut(u32, &Record<'_>) -> Result<(), Error>,
+    ) -> Result<(Totals, u64), Error> {
+        let begins = &self.begins[slot as usize];
         let per_slot = self.layout.cpus * self.layout.segments_per_cpu;
         let totals = ring::read(
             &RingMap(&self.rings),
             slot * per_slot,
-            &places,
+            places,
             self.layout.segments_per_cpu,
             show,
         )?;
@@ -196,6 +241,10 @@ impl Slots {
             .collect())
     }
 }
+
+/// How far somebody has been shown a slot, CPU by CPU.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Position(Vec<u64>);
 
 /// What a CPU has written into a slot, all owners together.
 #[derive(Debug, Clone, Copy, Default)]

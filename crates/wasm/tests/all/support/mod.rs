@@ -44,6 +44,7 @@ impl World {
             pre_start: short,
             start: short,
             stop: short,
+            look: short,
             post_stop: short,
             callback: short,
         };
