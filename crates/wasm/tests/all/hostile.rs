@@ -11,7 +11,7 @@ const BAD: [u64; 4] = [
 ];
 
 /// Calls with a buffer `BUF`, and what they must answer. `$h` is a data source, `$i` a field, `$j` a packet.
-const CALLS: [(i32, &str); 33] = [
+const CALLS: [(i32, &str); 35] = [
     (0, "newDataSource BUF (i32.const 1)"),
     (0, "getDataSource BUF"),
     (0, "dataSourceGetField (local.get $h) BUF"),
@@ -54,6 +54,11 @@ const CALLS: [(i32, &str); 33] = [
     (1, "setMaxEntries BUF (i32.const 0) (i32.const 1)"),
     (0, "newInnerMap BUF @\"x\""),
     (0, "newInnerMap @\"outer\" BUF"),
+    (0, "isWanted (i64.const 1) (i64.const 1) BUF"),
+    (
+        1,
+        "reportRecording BUF (i64.const 1) (i64.const 1) (i64.const 1) (i64.const 1) (i64.const 1)",
+    ),
 ];
 
 #[test]

@@ -6,6 +6,7 @@ mod field;
 mod hostile;
 mod instantiate;
 mod lifecycle;
+mod look;
 mod map;
 mod measure;
 mod names;

@@ -4,12 +4,13 @@ use gizmo_wasm::WasmEngine;
 
 use crate::support::{World, module_text, plain};
 
-const TEXTS: [&str; 9] = [
+const TEXTS: [&str; 10] = [
     include_str!("datasource.rs"),
     include_str!("field.rs"),
     include_str!("hostile.rs"),
     include_str!("instantiate.rs"),
     include_str!("lifecycle.rs"),
+    include_str!("look.rs"),
     include_str!("map.rs"),
     include_str!("perf.rs"),
     include_str!("system.rs"),
@@ -32,5 +33,5 @@ fn every_function_links() {
     }
     let module = plain(&module_text(&calls));
     gizmo_wasm::Guest::instantiate(&module, World::new().context()).unwrap();
-    assert_eq!(WasmEngine::host_functions().count(), 48);
+    assert_eq!(WasmEngine::host_functions().count(), 50);
 }

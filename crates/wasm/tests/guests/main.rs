@@ -11,6 +11,7 @@ mod data;
 mod examples;
 mod host;
 mod hostile;
+mod looking;
 mod maps;
 mod misuse;
 mod system;
@@ -68,6 +69,7 @@ guests! {
     "hostile-recursion" hostile_recursion: hostile;
     "hostile-trap" hostile_trap: hostile;
     "kallsyms" kallsyms: system;
+    "looking" looking: looking;
     "map" map: maps;
     "mapofmap" mapofmap: maps;
     "nesting" nesting: data;

@@ -11,7 +11,7 @@ use std::fmt::Write;
 const TEXTS: u32 = 0x8000;
 
 /// Signatures: `i` and `I` are 32 and 64 bits, after the colon the result.
-pub const SIGNATURES: [(&str, &str, &str); 48] = [
+pub const SIGNATURES: [(&str, &str, &str); 50] = [
     ("ig", "gadgetLog", "iI:"),
     ("ig", "gadgetShouldLog", "i:i"),
     ("ig", "newDataSource", "Ii:i"),
@@ -60,6 +60,8 @@ pub const SIGNATURES: [(&str, &str, &str); 48] = [
     ("gizmo", "setMaxEntries", "Iii:i"),
     ("gizmo", "newInnerMap", "II:i"),
     ("gizmo", "fail", "I:"),
+    ("gizmo", "isWanted", "III:i"),
+    ("gizmo", "reportRecording", "IIIIII:i"),
 ];
 
 /// The whole module.
