@@ -6,6 +6,7 @@ mod doctor;
 mod filters;
 mod guests;
 mod images;
+mod live;
 mod manifest;
 mod modes;
 mod objects;
