@@ -8,6 +8,7 @@ mod apart;
 mod crowd;
 mod damage;
 mod filter;
+mod live;
 mod many;
 mod support;
 mod whole;

@@ -40,6 +40,7 @@ impl Turn {
             .arg("--store")
             .arg(self.dir.path().join("store"))
             .args(args)
+            .env("GIZMO_RUN_DIR", self.dir.path().join("run"))
             .env_remove("GIZMO_STORE")
             .env_remove("LD_LIBRARY_PATH")
             .stdin(Stdio::null());
