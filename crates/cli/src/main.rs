@@ -62,6 +62,7 @@ enum Command {
     #[command(after_help = look::RUN_HELP)]
     Snapshot(look::SnapshotArgs),
     /// List the runs that go on, and what they record
+    #[command(after_help = look::FOLDER_HELP)]
     Recordings(look::RecordingsArgs),
     /// Drop what a run has recorded so far, and let it go on
     #[command(after_help = look::RUN_HELP)]

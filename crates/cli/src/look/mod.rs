@@ -20,6 +20,10 @@ pub(crate) use self::snapshot::{SnapshotArgs, snapshot};
 /// Where RUN comes from.
 pub(crate) const RUN_HELP: &str = "RUN is the name or process id that `gizmo recordings` shows; it can be left out when there is only one run";
 
+/// Where runs are found.
+pub(crate) const FOLDER_HELP: &str = "Runs are found by their sockets: in the folder GIZMO_RUN_DIR, else in /run/gizmo for root, else in \
+                                       `gizmo` below XDG_RUNTIME_DIR. Only the owner of a run can look at it";
+
 /// The parameter that `filter` is about.
 const FILTERS: &str = "syscall-filters";
 
@@ -59,11 +63,14 @@ pub(crate) enum FilterCommand {
         run: Option<String>,
     },
     /// Change the filter of a run that was started with one
-    #[command(after_help = RUN_HELP, override_usage = "gizmo filter set [OPTIONS] [RUN] FILTER")]
+    #[command(after_help = RUN_HELP, allow_missing_positional = true)]
     Set {
-        /// The run, and what it is to record: names, numbers and ABI:name, as in `--syscall-filters`
-        #[arg(value_names = ["RUN", "FILTER"], num_args = 1..=2, required = true, allow_hyphen_values = true)]
-        words: Vec<String>,
+        /// The run
+        #[arg(value_name = "RUN")]
+        run: Option<String>,
+        /// What it is to record: names, numbers and ABI:name, as in `--syscall-filters`
+        #[arg(value_name = "FILTER", allow_hyphen_values = true)]
+        filter: String,
     },
 }
 
@@ -94,14 +101,12 @@ pub(crate) fn filter(command: &FilterCommand, verbose: bool) -> anyhow::Result<(
             })?;
             writeln!(io::stdout(), "{}", crate::logging::escape(filter))?;
         }
-        FilterCommand::Set { words } => {
-            let (run, filter) = match &words[..] {
-                [run, filter] => (Some(run.as_str()), filter),
-                [filter] => (None, filter),
-                _ => anyhow::bail!("give a run, if there are several, and a filter"),
-            };
+        FilterCommand::Set { run, filter } => {
             let values = [(FILTERS.to_owned(), filter.clone())].into();
-            ask(find(run)?, &request(Ask::SetParams(values), "", verbose))?;
+            ask(
+                find(run.as_deref())?,
+                &request(Ask::SetParams(values), "", verbose),
+            )?;
         }
     }
     Ok(())

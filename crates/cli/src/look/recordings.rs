@@ -25,7 +25,7 @@ const HEADER: [&str; 8] = [
 /// Arguments of `recordings`.
 #[derive(Args)]
 pub(crate) struct RecordingsArgs {
-    /// Form of the list
+    /// Form of the list: a line for each container, or an object for each run
     #[arg(short, long, value_enum, value_name = "MODE", default_value_t = Mode::Columns)]
     output: Mode,
 }
@@ -33,9 +33,7 @@ pub(crate) struct RecordingsArgs {
 /// How the list is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Mode {
-    /// A line for each container
     Columns,
-    /// An object for each run
     Json,
 }
 
