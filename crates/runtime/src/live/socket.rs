@@ -88,6 +88,10 @@ impl Socket {
     pub(super) fn open(folder: &Path, run: &str, calls: Sender<Event>) -> io::Result<Self> {
         make_folder(folder)?;
         let path = folder.join(format!("{run}.sock"));
+        // Process ids of other namespaces may be the same.
+        if UnixStream::connect(&path).is_ok() {
+            return Err(ErrorKind::AddrInUse.into());
+        }
         // Somebody who finds the name finds a socket that is listened to: it is made under another one.
         let hidden = folder.join(format!(".{run}"));
         remove(&hidden)?;

@@ -10,12 +10,13 @@ mod socket;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use regex::Regex;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::{Event, Turn, parse_events, wait_until};
+use super::{Event, Turn, parse_events};
 use crate::support::Ran;
 
 /// A run in the background that records a counting shell. Both end when it is dropped.
@@ -119,6 +120,12 @@ impl Drop for Counting<'_> {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Waits until something holds; machines are shared.
+#[track_caller]
+fn wait_until(what: &str, holds: impl FnMut() -> bool) {
+    gizmo_test_runtimes::wait_until(what, Duration::from_secs(60), holds);
 }
 
 #[track_caller]

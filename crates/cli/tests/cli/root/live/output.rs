@@ -4,9 +4,9 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use super::{Counting, assert_whole, counted, missing};
+use super::{Counting, assert_whole, counted, missing, wait_until};
 use crate::gadgets::metadata;
-use crate::root::{parse_events, read_events, turn, wait_until};
+use crate::root::{parse_events, read_events, turn};
 
 const WRITES: [&str; 2] = ["--syscall-filters", "write"];
 

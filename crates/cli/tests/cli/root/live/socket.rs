@@ -6,8 +6,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 
-use super::{Counting, number, snapshot};
-use crate::root::{Turn, turn, wait_until};
+use super::{Counting, number, snapshot, wait_until};
+use crate::root::{Turn, turn};
 use crate::support::{BINARY, Ran, clean};
 
 const FLAGS: [&str; 4] = ["-o", "none", "--syscall-filters", "write"];
