@@ -46,6 +46,9 @@ pub enum Error {
     /// The gadget lacks what is needed for other parameters.
     #[error("the parameters of gadget `{0}` cannot be changed while it runs")]
     FixedParams(String),
+    /// The parameter cannot be changed.
+    #[error("the parameter `{0}` can only be set when a run starts")]
+    FixedParam(String),
     /// The gadget has no such parameter.
     #[error("gadget `{0}` has no parameter `{1}`")]
     NoParam(String, String),

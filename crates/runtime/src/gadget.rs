@@ -23,6 +23,9 @@ use crate::{Error, HostKernel};
 /// What the full names of guests' parameters begin with.
 const WASM_PREFIX: &str = "operator.oci.wasm.";
 
+/// The tag of parameters that can be changed while the gadget runs.
+const LIVE_TAG: &str = "live";
+
 /// An image whose layers are read and checked; nothing of it runs.
 pub struct OpenGadget {
     name: String,
@@ -343,6 +346,9 @@ impl RunningGadget {
         for (key, value) in values {
             let param = params.iter().find(|param| param.key == *key);
             let param = param.ok_or_else(|| Error::NoParam(gadget.name.clone(), key.clone()))?;
+            if !param.tags.iter().any(|tag| tag == LIVE_TAG) {
+                return Err(Error::FixedParam(key.clone()));
+            }
             param.validate(value)?;
         }
         drop(config);
