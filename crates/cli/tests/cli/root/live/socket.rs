@@ -105,6 +105,10 @@ fn garbage_is_answered_with_what_is_wrong_and_does_no_harm() {
             b"{\"ask\": \"snapshot\", \"form\": {\"output\": \"xml\"}}\n",
             "xml",
         ),
+        (
+            b"{\"ask\": {\"set-params\": {\"nosuch\": \"1\"}}}\n",
+            "no parameter `nosuch`",
+        ),
         (deep.as_bytes(), "no sense"),
         (&long, "longer than 65536 bytes"),
     ] {
