@@ -22,10 +22,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .default_enum_style(bindgen::EnumVariation::Consts)
         .prepend_enum_name(false)
         .allowlist_type(
-            "segment|record|capture|rule|capture_rule|selection|control|claims|recorded|slot|cursor",
+            "segment|record|large|thread_note|loss_note|capture|rule|capture_rule|selection|control|claims|recorded|slot|cursor",
         )
-        .allowlist_type("abi|record_flags|capture_flags|capture_kind|rule_flags")
-        .allowlist_var("SEGMENT_.*|CAPTURE.*|RECORD_.*|RULE_.*|SUBCALL.*|NUMBERS_PER_ABI|ABI_COUNT")
+        .allowlist_type("abi|record_flags|note_kind|capture_flags|capture_kind|rule_flags")
+        .allowlist_var("SEGMENT_.*|CAPTURE.*|RECORD_.*|RULE_.*|NOTE_.*|I386_SOCKETCALL|SUBCALL.*|NUMBERS_PER_ABI|ABI_COUNT")
         .generate()
         .map_err(|error| {
             format!("{error}; is libclang installed? `cargo xtask setup` installs it")

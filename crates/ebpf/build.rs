@@ -1,4 +1,4 @@
-//! Compiles the program that sees containers begin, and passes the folder of libbpf's headers on: a build script of a crate
+//! Compiles the programs that see containers begin and that benches compare with, and passes the folder of libbpf's headers on: a build script of a crate
 //! that depends on this one finds it as `DEP_GIZMO_EBPF_INCLUDE`.
 
 use std::env;
@@ -6,11 +6,11 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::Command;
 
-const SOURCE: &str = "bpf/starts.bpf.c";
+const PROGRAMS: [&str; 2] = ["starts", "floor"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed={SOURCE}");
+    println!("cargo::rerun-if-changed=bpf");
     println!("cargo::rerun-if-env-changed=CLANG");
     let libbpf = env::var("DEP_BPF_INCLUDE")?;
     println!("cargo::metadata=include={libbpf}");
@@ -22,18 +22,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         "aarch64" => "arm64",
         other => return Err(format!("no eBPF programs for {other}").into()),
     };
-    let object = PathBuf::from(env::var_os("OUT_DIR").ok_or("no OUT_DIR")?).join("starts.bpf.o");
-    let status = Command::new(clang()?)
-        .args([
-            "-target", "bpf", "-Wall", "-Werror", "-g", "-O2", "-c", SOURCE,
-        ])
-        .arg(format!("-D__TARGET_ARCH_{macro_name}"))
-        .args(["-I", &own, "-I", &libbpf])
-        .arg("-o")
-        .arg(object)
-        .status()?;
-    if !status.success() {
-        return Err(format!("clang could not compile {SOURCE} ({status})").into());
+    let folder = PathBuf::from(env::var_os("OUT_DIR").ok_or("no OUT_DIR")?);
+    let clang = clang()?;
+    for program in PROGRAMS {
+        let source = format!("bpf/{program}.bpf.c");
+        let status = Command::new(&clang)
+            .args([
+                "-target", "bpf", "-Wall", "-Werror", "-g", "-O2", "-c", &source,
+            ])
+            .arg(format!("-D__TARGET_ARCH_{macro_name}"))
+            .args(["-I", &own, "-I", &libbpf])
+            .arg("-o")
+            .arg(folder.join(format!("{program}.bpf.o")))
+            .status()?;
+        if !status.success() {
+            return Err(format!("clang could not compile {source} ({status})").into());
+        }
     }
     Ok(())
 }

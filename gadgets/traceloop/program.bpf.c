@@ -8,8 +8,8 @@
  * The order of the tests is the cost of the recorder for those who are not recorded: first whether the call is
  * selected (a bit), then whether the task is recorded (one look-up in the task's own storage).
  *
- * bpf/maps.h: what is known; bpf/which.h: which call; bpf/who.h: whose; bpf/capture.h: what pointers point to;
- * bpf/ring.h: records and where they go.
+ * bpf/maps.h: what is known; bpf/which.h: which call; bpf/who.h: whose; bpf/calls.h: where it is kept; bpf/capture.h: what
+ * its pointers point to; bpf/ring.h: records and where they go.
  */
 #include "bpf/ring.h"
 
@@ -47,12 +47,11 @@ static __always_inline bool is_multiplexer(__u8 abi, __u32 number)
 }
 
 /* Notes what is known of a call when it begins. False if it is not selected after all. */
-static __always_inline bool begin_call(struct task_struct *task, struct task_state *state, __u32 slot, __u8 abi,
+static __always_inline bool begin_call(struct task_struct *task, struct call *call, __u64 owner, __u8 abi,
 				       __u32 number, struct rule **rule, struct pt_regs *regs)
 {
-	struct call *call = &state->call;
-	call->slot = slot;
-	call->epoch = state->who.epoch;
+	call->slot = owner;
+	call->epoch = owner >> 32;
 	call->number = number;
 	call->rule_number = number;
 	call->tid = task->pid;
@@ -60,8 +59,10 @@ static __always_inline bool begin_call(struct task_struct *task, struct task_sta
 	call->flags = 0;
 	call->abi = abi;
 	call->captures = 0;
+	call->faults = 0;
 	call->retry = 0;
 	call->is_over = false;
+	call->holds = false;
 	read_args(call->args, regs, abi);
 	if (is_multiplexer(abi, number)) {
 		*rule = rule_of_subcall(call, *rule);
@@ -74,27 +75,60 @@ static __always_inline bool begin_call(struct task_struct *task, struct task_sta
 	return true;
 }
 
-static __always_inline struct captures *captures_of(struct task_struct *task, struct rule *rule)
+/* Captures what is to be captured when a call begins. */
+static __always_inline struct captures *capture_beginning(__u64 key, struct call *call, struct rule *rule)
 {
-	if (!rule || !(rule->flags & RULE_CAPTURES_AT_ENTER))
+	if (!capture_bytes || !rule || !(rule->flags & RULE_CAPTURES_AT_ENTER))
 		return NULL;
-	return bpf_task_storage_get(&captured, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct captures *captures = begin_captures(key);
+	if (captures) {
+		call->holds = true;
+		if (!capture_path(call, captures, rule))
+			capture_at_enter(call, captures, rule);
+	} else {
+		call->flags |= RECORD_TRUNCATED;
+	}
+	return captures;
+}
+
+static __always_inline void end_call(__u64 key, struct call *call)
+{
+	if (call->holds)
+		end_captures(key);
+	end_place(key);
+}
+
+/* Writes the record of a call that has begun, and that is over now. */
+static __always_inline void finish_call(__u64 key, struct call_place *place, __s64 ret)
+{
+	struct call *call = &place->call;
+	struct captures *begun = call->holds ? find_captures(key) : NULL;
+	struct rule *rule = NULL;
+	if ((call->at_exit || call->retry) && !(call->flags & (RECORD_KILLED | RECORD_NEVER_RETURNS)))
+		rule = rule_of(call->abi, call->rule_number);
+	write_record(bpf_get_current_task_btf(), place, begun, rule, ret);
+	end_call(key, call);
+}
+
+/* The same where it need not be fast. */
+static __noinline int finish_rare_call(__u64 key, __s64 ret)
+{
+	struct call_place *place = find_call(key);
+	if (place)
+		finish_call(key, place, ret);
+	return 0;
 }
 
 /* A call that was denied by seccomp, or that began before the recording: its enter was not seen. */
-static __noinline int record_without_enter(struct task_state *state, struct pt_regs *regs, __u32 number, long ret)
+static __noinline int record_without_enter(struct pt_regs *regs, __u32 number, __u64 owner, long ret)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	if (!state || !regs)
-		return 0;
+	__u64 key = key_of_regs(regs);
 	/* What is left of an rt_sigreturn, which was recorded when it began. */
 	if (number == (__u32)-1)
 		return 0;
 	__u8 abi = abi_of(task, &number);
 	if (filter_on && !is_selected(selection.enter, abi, number))
-		return 0;
-	__u32 slot = slot_of(task, &state->who, abi, number);
-	if (slot == NOT_RECORDED)
 		return 0;
 	struct rule *rule = rule_of(abi, number);
 	if (rule && (rule->flags & RULE_UNSELECTED))
@@ -102,16 +136,19 @@ static __noinline int record_without_enter(struct task_state *state, struct pt_r
 	/* A fork's child was never inside; an exec of another kind, or of another ABI, returns under this number on x86. */
 	if (rule && (rule->flags & (RULE_FORKS | RULE_EXECS)) && ret == 0)
 		return 0;
-	struct call *call = &state->call;
-	if (!begin_call(task, state, slot, abi, number, &rule, regs))
+	struct call_place *place = begin_place(key);
+	if (!place) {
+		refuse(owner);
 		return 0;
+	}
+	struct call *call = &place->call;
+	if (!begin_call(task, call, owner, abi, number, &rule, regs)) {
+		end_place(key);
+		return 0;
+	}
 	call->flags = RECORD_NO_ENTER;
-	call->start_boot_ns = bpf_ktime_get_boot_ns();
-	struct captures *captures = captures_of(task, rule);
-	if (captures)
-		capture_at_enter(call, captures, rule);
-	write_record(task, call, captures, rule, ret);
-	return 0;
+	capture_beginning(key, call, rule);
+	return finish_rare_call(key, ret);
 }
 
 SEC("tp_btf/sys_exit")
@@ -122,28 +159,22 @@ int BPF_PROG(record_exit, struct pt_regs *regs, long ret)
 
 	if (filter_on && is_out(number))
 		return 0;
-	struct task_struct *task = bpf_get_current_task_btf();
-	if (filter_on && !is_selected(selection.exit, abi_of(task, &plain), plain))
+	if (filter_on && !is_selected(selection.exit, abi_of(bpf_get_current_task_btf(), &plain), plain))
 		return 0;
-	struct task_state *state = bpf_task_storage_get(&tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!state)
+	__u64 key = key_of_regs(regs);
+	struct call_place *place = place_of_call(key);
+	if (!place)
 		return 0;
-	if (!state->in_call) {
-		/* The cheap way out for the tasks of everybody else. */
-		if (state->who.generation == control.generation && state->who.slot == NOT_RECORDED)
-			return 0;
-		return record_without_enter(state, regs, number, ret);
+	if (place->owner == key) {
+		finish_call(key, place, ret);
+		return 0;
 	}
-	state->in_call = false;
-	struct call *call = &state->call;
-	struct captures *begun = NULL;
-	if (call->captured)
-		begun = bpf_task_storage_get(&captured, task, NULL, 0);
-	struct rule *rule = NULL;
-	if (call->at_exit || call->retry)
-		rule = rule_of(call->abi, call->rule_number);
-	write_record(task, call, begun, rule, ret);
-	return 0;
+	if (shared.elsewhere && find_call(key))
+		return finish_rare_call(key, ret);
+	__u64 owner = owner_of(key, number);
+	if (owner == NOBODY)
+		return 0;
+	return record_without_enter(regs, number, owner, ret);
 }
 
 /* The new program replaces the memory that a failed capture would be tried on again. */
@@ -160,7 +191,7 @@ static __always_inline void save_exec_path(struct call *call, struct captures *t
 	if (got <= 0) {
 		capture->flags = CAPTURE_FAULT;
 	} else {
-		capture->bytes = capture->length = got - 1;
+		capture->bytes = call->length = got - 1;
 		if (got > CAPTURE_BYTES)
 			capture->flags = CAPTURE_LENGTH_UNKNOWN;
 	}
@@ -175,12 +206,13 @@ int BPF_PROG(record_exec, struct task_struct *unused, int old_pid, struct linux_
 	if (!recorded)
 		return 0;
 	recorded->armed = 0;
-	struct task_state *state = bpf_task_storage_get(&tasks, task, NULL, 0);
-	if (!state || !state->in_call || !state->call.retry)
+	__u64 key = key_of_task(task);
+	struct call_place *place = find_call(key);
+	if (!place || !place->call.retry)
 		return 0;
-	struct call *call = &state->call;
+	struct call *call = &place->call;
 	struct rule *rule = rule_of(call->abi, call->rule_number);
-	struct captures *to = captures_of(task, rule);
+	struct captures *to = call->holds ? find_captures(key) : NULL;
 	if (!rule || !to)
 		return 0;
 	save_exec_path(call, to, rule, bprm);
@@ -202,19 +234,23 @@ int BPF_PROG(note_new_cgroup, struct cgroup *cgroup)
 	return 0;
 }
 
+SEC("tp_btf/cgroup_attach_task")
+int BPF_PROG(note_move)
+{
+	__sync_fetch_and_add(&shared.moves, 1);
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(record_death)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct task_state *state = bpf_task_storage_get(&tasks, task, NULL, 0);
-	if (!state || !state->in_call)
+	__u64 key = key_of_task(bpf_get_current_task_btf());
+	forget_task(key);
+	struct call_place *place = find_call(key);
+	if (!place)
 		return 0;
-	state->in_call = false;
-	struct call *call = &state->call;
-	struct captures *begun = call->captured ? bpf_task_storage_get(&captured, task, NULL, 0) : NULL;
-	call->flags = RECORD_KILLED;
-	write_record(task, call, begun, NULL, 0);
-	return 0;
+	place->call.flags |= RECORD_KILLED;
+	return finish_rare_call(key, 0);
 }
 
 /*
@@ -227,38 +263,35 @@ int BPF_PROG(record_enter, struct pt_regs *regs, long id)
 
 	if (filter_on && is_out(number))
 		return 0;
+	__u64 key = key_of_regs(regs);
+	__u64 owner = owner_of(key, number);
+	if (owner == NOBODY)
+		return 0;
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u8 abi = abi_of(task, &number);
 	if (filter_on && !is_selected(selection.enter, abi, number))
 		return 0;
-	struct task_state *state = bpf_task_storage_get(&tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!state)
-		return 0;
-	__u32 slot = slot_of(task, &state->who, abi, number);
-	if (slot == NOT_RECORDED)
-		return 0;
 	struct rule *rule = rule_of(abi, number);
 	if (rule && (rule->flags & RULE_UNSELECTED))
 		return 0;
-	struct call *call = &state->call;
-	if (!begin_call(task, state, slot, abi, number, &rule, regs))
+	struct call_place *place = begin_place(key);
+	if (!place) {
+		refuse(owner);
 		return 0;
-	struct captures *captures = captures_of(task, rule);
-	if (captures) {
-		capture_at_enter(call, captures, rule);
-	} else if (rule && (rule->flags & RULE_CAPTURES_AT_ENTER)) {
-		refuse(slot);
-		/* Nothing is written of it when it returns. */
-		call->slot = NOT_RECORDED;
 	}
-	bool returns = !rule || !(rule->flags & RULE_NEVER_RETURNS);
-	state->in_call = returns;
+	struct call *call = &place->call;
+	if (!begin_call(task, call, owner, abi, number, &rule, regs)) {
+		end_place(key);
+		return 0;
+	}
+	capture_beginning(key, call, rule);
+	if (rule && (rule->flags & RULE_NEVER_RETURNS)) {
+		call->flags |= RECORD_NEVER_RETURNS;
+		return finish_rare_call(key, 0);
+	}
 	/* Last, so that the duration is the call's and not the recorder's. */
-	call->start_boot_ns = bpf_ktime_get_boot_ns();
-	if (!returns) {
-		call->flags = RECORD_NEVER_RETURNS;
-		write_record(task, call, captures, NULL, 0);
-	}
+	if (durations)
+		call->start_boot_ns = bpf_ktime_get_boot_ns();
 	return 0;
 }
 

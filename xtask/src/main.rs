@@ -19,7 +19,8 @@ Usage: cargo xtask COMMAND
   demo             set up, build, and record the opened and written files of a small program
   test             set up, then every test: those without and those with root
   test --no-root   only the tests that need neither root nor kernel features
-  bench overhead   what the recorder costs per system call, against the floor [--json] [--rounds N]
+  bench overhead   what a system call costs under Gizmo and under other tools [--json] [--rounds N]
+  bench dump       how fast a full ring becomes JSON, and what memory it takes [--json] [--records N] [--budget SIZE]
   bench start      time to the first recorded call, and memory [--json] [--rounds N]
 ";
 
@@ -32,10 +33,12 @@ fn main() -> ExitCode {
         ["test"] => test::run(true),
         ["test", "--no-root"] => test::run(false),
         ["bench", "overhead", flags @ ..] => bench::overhead::run(flags),
+        ["bench", "dump", flags @ ..] => bench::dump::run(flags),
         ["bench", "start", flags @ ..] => bench::start::run(flags),
-        // Hidden: the second half of `bench start`, and the program that is measured.
+        // Hidden: the second halves of benches, and the program that fills a ring.
         ["measure-start", gizmo, flags @ ..] => bench::start::measure(gizmo, flags),
-        ["victim", workload, count] => bench::victim::run(workload, count),
+        ["measure-dump", gizmo, flags @ ..] => bench::dump::measure(gizmo, flags),
+        ["flood", count] => bench::flood::run(count),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

@@ -14,6 +14,8 @@ pub(crate) enum Purpose {
     Build,
     /// Run every test.
     Test,
+    /// Measure beside other tools.
+    Bench,
 }
 
 /// Debian packages to build with: the eBPF compiler, libclang for bindgen, what libbpf-sys builds its vendored libelf with,
@@ -58,6 +60,9 @@ const FOR_TESTS: [&str; 16] = [
     "busybox-static",
 ];
 
+/// What the benches compare with.
+const FOR_BENCHES: [&str; 3] = ["strace", "linux-perf", "bpftrace"];
+
 /// Rust's own toolchain lacks the target on some machines; Debian's has the sources to build it.
 const DEBIAN_RUST: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-19"];
 
@@ -69,8 +74,10 @@ const WASI_TARGET: &str = "wasm32-wasip1";
 /// Installs what is missing and says so.
 pub(crate) fn run(purpose: Purpose) -> anyhow::Result<()> {
     let mut wanted = FOR_BUILDS.to_vec();
-    if purpose == Purpose::Test {
-        wanted.extend(FOR_TESTS);
+    match purpose {
+        Purpose::Build => {}
+        Purpose::Test => wanted.extend(FOR_TESTS),
+        Purpose::Bench => wanted.extend(FOR_BENCHES),
     }
     packages(&missing_packages(&wanted))?;
     wasm_targets()?;

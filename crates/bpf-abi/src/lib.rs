@@ -23,8 +23,8 @@ mod tests {
     #[test]
     fn sizes_are_those_that_the_programs_assert() {
         assert_eq!(size_of::<segment>(), SEGMENT_BYTES as usize);
-        assert_eq!(size_of::<record>(), 64);
-        assert_eq!(size_of::<capture>(), 16);
+        assert_eq!(size_of::<record>(), 24);
+        assert_eq!(size_of::<capture>(), 4);
         assert_eq!(size_of::<rule>(), 40);
         assert_eq!(
             size_of::<selection>(),

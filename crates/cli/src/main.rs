@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod containers;
 mod context;
 mod doctor;
@@ -72,6 +73,9 @@ enum Command {
     Filter(look::FilterCommand),
     /// List and watch the containers of this host
     ListContainers(containers::Args),
+    /// Measure what Gizmo costs on this host
+    #[command(subcommand, arg_required_else_help = true)]
+    Bench(bench::Command),
     /// Print the version
     Version,
 }
@@ -90,10 +94,20 @@ fn main() -> ExitCode {
         show_error(&format!("command `{command}` cannot be executed: {error}"));
         return code.into();
     }
+    if arguments
+        .get(1)
+        .is_some_and(|name| name == bench::WORKLOAD_COMMAND)
+    {
+        return end(bench::run_workload(&arguments[2..]).map(|()| ExitCode::SUCCESS));
+    }
     let arguments = keep_dashes(arguments);
     let parsed = Arguments::try_parse_from(&arguments)
         .unwrap_or_else(|error| hint_at_run(error, &arguments).exit());
-    match dispatch(parsed) {
+    end(dispatch(parsed))
+}
+
+fn end(result: anyhow::Result<ExitCode>) -> ExitCode {
+    match result {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -149,6 +163,9 @@ fn dispatch(mut arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Forget(args) => look::forget(&args, verbose).map(|()| ExitCode::SUCCESS),
         Command::Filter(command) => look::filter(&command, verbose).map(|()| ExitCode::SUCCESS),
         Command::ListContainers(args) => containers::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Bench(command) => {
+            bench::run(&context()?, &arguments.global, &command).map(|()| ExitCode::SUCCESS)
+        }
         Command::Version => {
             writeln!(io::stdout(), "v{}", env!("CARGO_PKG_VERSION"))?;
             Ok(ExitCode::SUCCESS)

@@ -7,6 +7,7 @@ mod attach;
 mod bpf_map;
 mod discover;
 mod error;
+mod floor;
 mod libbpf_log;
 mod object;
 mod perf;
@@ -19,6 +20,7 @@ pub use attach::{AttachPoint, attach_point};
 pub use bpf_map::possible_cpus;
 pub use discover::{Declared, Tracer};
 pub use error::{Error, ErrorKind};
+pub use floor::Floor;
 pub use object::{EbpfLayer, ProgramInfo, create_map};
 pub use starts::{Seen, Start, StartEvents, Starts};
 

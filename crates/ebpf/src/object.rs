@@ -409,7 +409,7 @@ fn with_btf<T>(
     }
 }
 
-fn load(object: OpenObject) -> Result<Object, Error> {
+pub(crate) fn load(object: OpenObject) -> Result<Object, Error> {
     let (loaded, log) = libbpf_log::capture(|| object.load());
     loaded.map_err(|source| {
         let refusal = libbpf_log::verifier_refusal(&log, VERIFIER_LINES);
@@ -446,7 +446,7 @@ fn open_maps(object: &Object) -> Result<HashMap<String, Arc<LoadedMap>>, Error> 
     Ok(maps)
 }
 
-fn attach(program: &ProgramMut<'_>, point: &AttachPoint) -> Result<Option<Link>, Error> {
+pub(crate) fn attach(program: &ProgramMut<'_>, point: &AttachPoint) -> Result<Option<Link>, Error> {
     let (link, log) = libbpf_log::capture(|| match point {
         AttachPoint::RawTracepoint(name) => program.attach_raw_tracepoint(name).map(Some),
         AttachPoint::BtfTracepoint(_) => program.attach_trace().map(Some),

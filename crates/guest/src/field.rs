@@ -97,6 +97,11 @@ impl<T: FieldType> Field<T> {
         }
     }
 
+    #[cfg(feature = "host-gizmo")]
+    pub(crate) fn handle(self) -> u32 {
+        self.handle
+    }
+
     /// Adds a tag, like `type:gadget_mntns_id`, by which the host's enrichers find the field. Only in `init`.
     pub fn add_tag(self, tag: &str) -> Result<()> {
         match raw::field_add_tag(self.handle, Input::text(tag)) {

@@ -69,6 +69,8 @@
     reason = "views plain data as bytes, for references to guest memory"
 )]
 mod abi;
+#[cfg(feature = "host-gizmo")]
+mod batch;
 mod config;
 mod data;
 mod entry;
@@ -89,6 +91,8 @@ mod subscription;
 mod syscall;
 
 pub use abi::Pod;
+#[cfg(feature = "host-gizmo")]
+pub use batch::{Batch, Row};
 pub use config::set_config;
 #[cfg(feature = "host-gizmo")]
 pub use config::{set_constant, set_inner_max_entries, set_max_entries};

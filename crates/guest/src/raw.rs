@@ -97,6 +97,7 @@ host_module! { "gizmo":
     "setConstant" => fn set_constant(name: Input<'_>, value: Input<'_>) -> u32;
     "setMaxEntries" => fn set_max_entries(map: Input<'_>, is_inner: u32, entries: u32) -> u32;
     "newInnerMap" => fn new_inner_map(outer: Input<'_>, name: Input<'_>) -> u32;
+    "emitBatch" => fn emit_batch(source: u32, rows: Input<'_>) -> u32;
     "isWanted" => fn is_wanted(cgroup_id: u64, mntns_id: u64, name: Input<'_>) -> u32;
     "reportRecording" => fn report_recording(name: Input<'_>, cgroup_id: u64, mntns_id: u64, recorded: u64, held: u64, lost: u64) -> u32;
 }

@@ -88,6 +88,11 @@ impl DataSource {
         }
     }
 
+    #[cfg(feature = "host-gizmo")]
+    pub(crate) fn handle(self) -> u32 {
+        self.handle
+    }
+
     /// A new packet with zeroed fields, of a source of single events.
     pub fn new_packet(self) -> Result<Packet> {
         match raw::data_source_new_packet_single(self.handle) {

@@ -112,6 +112,27 @@ pub enum Error {
     },
 }
 
+/// The beginning or the end of packets that are emitted in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edge {
+    /// Packets will follow.
+    Begin,
+    /// That was the last one.
+    End,
+}
+
+type BatchListener = Arc<dyn Fn(Edge) + Send + Sync>;
+
+/// Packets are emitted in a row until this is dropped; see [`DataSource::batch`].
+#[must_use = "the batch ends when this is dropped"]
+pub struct Batch(Arc<[BatchListener]>);
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|tell| tell(Edge::End));
+    }
+}
+
 #[derive(Default)]
 struct Layout {
     fields: Vec<Arc<Field>>,
@@ -131,6 +152,7 @@ pub struct DataSource {
     config: Config,
     layout: RwLock<Layout>,
     subscribers: RwLock<Arc<[Subscriber]>>,
+    batch_listeners: RwLock<Arc<[BatchListener]>>,
     unreferenced: AtomicBool,
     pool: Mutex<Vec<Element>>,
     /// Records that were lost before they could be emitted.
@@ -164,6 +186,7 @@ impl DataSource {
             config: own,
             layout: RwLock::new(layout),
             subscribers: RwLock::new(Arc::new([])),
+            batch_listeners: RwLock::new(Arc::new([])),
             unreferenced: AtomicBool::new(false),
             pool: Mutex::new(Vec::new()),
             lost: AtomicU64::new(0),
@@ -206,6 +229,11 @@ impl DataSource {
     /// All fields in the order of their indices, unreferenced ones included.
     pub fn fields(&self) -> Vec<Arc<Field>> {
         self.read().fields.clone()
+    }
+
+    /// How many fields there are, unreferenced ones included.
+    pub fn field_count(&self) -> usize {
+        self.read().fields.len()
     }
 
     /// The field of this full name: the exact one, else the first that differs only in case.
@@ -385,6 +413,30 @@ impl DataSource {
         );
         *subscribers = list.into();
         Ok(())
+    }
+
+    /// Calls a function when packets begin to be emitted in a row, and when that ends: what is made of each packet may wait
+    /// until then. Batches of several threads may overlap.
+    pub fn on_batch(&self, tell: impl Fn(Edge) + Send + Sync + 'static) {
+        let mut listeners = self
+            .batch_listeners
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut list = listeners.to_vec();
+        list.push(Arc::new(tell));
+        *listeners = list.into();
+    }
+
+    /// Says that packets will be emitted in a row, until the result is dropped.
+    pub fn batch(&self) -> Batch {
+        let listeners = Arc::clone(
+            &self
+                .batch_listeners
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        listeners.iter().for_each(|tell| tell(Edge::Begin));
+        Batch(listeners)
     }
 
     /// Whether anybody would see a packet.
@@ -636,6 +688,19 @@ mod tests {
             wide.scalar(&element, Kind::Uint32),
             Err(AccessError::Length { .. })
         ));
+    }
+
+    #[test]
+    fn listeners_hear_of_both_ends_of_a_batch() {
+        let ds = source(Shape::Single, "");
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&heard);
+        ds.on_batch(move |edge| sink.lock().unwrap().push(edge));
+        let batch = ds.batch();
+        ds.emit(ds.new_packet()).unwrap();
+        assert_eq!(*heard.lock().unwrap(), [Edge::Begin]);
+        drop(batch);
+        assert_eq!(*heard.lock().unwrap(), [Edge::Begin, Edge::End]);
     }
 
     #[test]

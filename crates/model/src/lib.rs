@@ -14,6 +14,6 @@ pub mod packet;
 pub mod params;
 pub mod template;
 
-pub use datasource::{DataSource, DataSources, Flow, Payload, Shape, Subscription};
+pub use datasource::{Batch, DataSource, DataSources, Edge, Flow, Payload, Shape, Subscription};
 pub use field::{Field, Kind};
 pub use packet::{Element, Packet};

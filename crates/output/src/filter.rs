@@ -11,7 +11,7 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use crate::error::Error;
 use crate::fields::{is_column, unknown_field, unknown_source};
-use crate::value;
+use crate::{notice, value};
 
 /// Priority of the subscriptions: after everything that fills fields, before everything that prints them.
 pub const PRIORITY: i32 = 9_000;
@@ -20,7 +20,7 @@ pub const PRIORITY: i32 = 9_000;
 const MAX_REGEX_BYTES: usize = 10 << 20;
 
 /// Subscribes the rules. `values` holds rules by name of data source; those under the empty name apply to every data
-/// source. All rules are checked before the first subscription.
+/// source, except for notices. All rules are checked before the first subscription.
 ///
 /// # Errors
 /// A rule cannot be read, names a field or data source that is not there, or compares what cannot be compared.
@@ -55,7 +55,8 @@ pub(crate) fn rules_of(
             return Err(unknown_source(name, sources));
         }
         for (source, rules) in sources.iter().zip(&mut all_rules) {
-            if name.is_empty() || source.name() == name {
+            let is_general = name.is_empty() && notice::text_field(source).is_none();
+            if is_general || source.name() == name {
                 rules.extend(parse(text, source)?);
             }
         }

@@ -14,6 +14,7 @@ pub mod filter;
 pub mod formatters;
 mod json;
 mod mode;
+mod notice;
 mod params;
 mod printer;
 mod raw;

@@ -11,7 +11,7 @@ use crate::columns::{CLEAR_SCREEN, Table};
 use crate::fields::{self, Item};
 use crate::json::{Plan, Style};
 use crate::mode::Mode;
-use crate::{Error, SharedWriter, raw, yaml};
+use crate::{Error, SharedWriter, notice, raw, yaml};
 
 /// A buffer that had to grow beyond this for one packet is made smaller again.
 const MAX_KEPT_BYTES: usize = 1 << 20;
@@ -42,16 +42,17 @@ enum Form {
     Json(Plan, Style),
     Yaml(Plan, Vec<u8>),
     Columns(Option<Table>),
+    Notice(Arc<Field>),
     Raw(Vec<Arc<Field>>),
 }
 
 impl Form {
-    fn new(mode: Mode) -> Self {
+    fn new(source: &DataSource, mode: Mode) -> Self {
         match mode {
             Mode::Json => Form::Json(Plan::default(), Style::Compact),
             Mode::JsonPretty => Form::Json(Plan::default(), Style::Pretty),
             Mode::Yaml => Form::Yaml(Plan::default(), Vec::new()),
-            Mode::Columns => Form::Columns(None),
+            Mode::Columns => notice::text_field(source).map_or(Form::Columns(None), Form::Notice),
             Mode::Raw(_) | Mode::None => Form::Raw(Vec::new()),
         }
     }
@@ -82,18 +83,18 @@ impl std::fmt::Debug for Printer {
 impl Printer {
     /// `clear` asks for a clear screen before each list.
     pub(crate) fn new(
-        shape: Shape,
+        source: &DataSource,
         mode: Mode,
         selection: Selection,
         terminal_width: Option<u16>,
         clear: bool,
     ) -> Self {
         Self {
-            form: Form::new(mode),
+            form: Form::new(source, mode),
             selection,
             terminal_width,
             clear,
-            header_due: shape == Shape::Single,
+            header_due: source.shape() == Shape::Single,
             planned_fields: None,
             line: Vec::new(),
         }
@@ -101,13 +102,14 @@ impl Printer {
 
     /// Plans again when fields were added. The columns of a single data source stay as they are under their header.
     fn plan(&mut self, source: &DataSource) {
-        let all = source.fields();
-        if self.planned_fields == Some(all.len()) {
+        if self.planned_fields == Some(source.field_count()) {
             return;
         }
+        let all = source.fields();
         match &mut self.form {
             Form::Json(plan, _) | Form::Yaml(plan, _) => *plan = Plan::new(&all),
             Form::Raw(fields) => *fields = raw::fields(&all),
+            Form::Notice(_) => {}
             Form::Columns(table) => {
                 let printed = source.shape() == Shape::Single && !self.header_due;
                 if let Ok(selected) = self.selection.columns(source)
@@ -186,6 +188,7 @@ impl Printer {
             Form::Yaml(plan, scratch) => yaml::write(plan, element, scratch, &mut self.line),
             Form::Columns(Some(table)) => table.write_row(element, &mut self.line),
             Form::Columns(None) => {}
+            Form::Notice(field) => notice::write(field, element, &mut self.line),
             Form::Raw(fields) => {
                 raw::write(
                     fields,

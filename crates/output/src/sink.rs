@@ -4,12 +4,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gizmo_model::{DataSource, Flow, Payload, Subscription};
+use gizmo_model::{DataSource, Edge, Flow, Payload, Subscription};
 
 use crate::fields;
 use crate::mode::{self, Mode};
 use crate::printer::{Printer, Selection};
-use crate::{Error, SharedWriter};
+use crate::{Error, SharedWriter, notice};
 
 /// Priority of the subscriptions; every other operator runs before.
 pub const PRIORITY: i32 = 10_000;
@@ -95,6 +95,11 @@ impl Output {
                 Flow::Continue
             })
             .map_err(Error::data_source(source.name()))?;
+        let writer = self.writer.clone();
+        source.on_batch(move |edge| match edge {
+            Edge::Begin => writer.hold(),
+            Edge::End => writer.release(),
+        });
         self.printers.push((source, printer));
         Ok(())
     }
@@ -140,7 +145,7 @@ fn printer(
         && source
             .annotation("cli.clear-screen-before")
             .is_some_and(|value| value == "true");
-    Printer::new(source.shape(), mode, selection, terminal_width, clear)
+    Printer::new(source, mode, selection, terminal_width, clear)
 }
 
 /// Checks `--fields` against every data source, whatever its mode, so that a typing error is found in all modes. A list
@@ -161,6 +166,10 @@ fn selections(
     let mut matched = false;
     for (source, mode) in sources.iter().zip(modes) {
         let own = request.by_source.get(source.name());
+        if own.is_none() && notice::text_field(source).is_some() {
+            selections.push(Selection::Visible);
+            continue;
+        }
         let Some(items) = own.or(request.general.as_ref()) else {
             selections.push(Selection::Visible);
             continue;

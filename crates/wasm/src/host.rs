@@ -11,6 +11,7 @@ use wasmtime::{Caller, Linker};
 use crate::state::State;
 
 mod array;
+mod batch;
 mod datasource;
 mod field;
 mod gizmo;
@@ -50,9 +51,9 @@ const IG_FUNCTIONS: [&str; 41] = [
 
 /// All functions of `gizmo`.
 #[rustfmt::skip]
-const GIZMO_FUNCTIONS: [&str; 9] = [
+const GIZMO_FUNCTIONS: [&str; 10] = [
     "getHostFact", "getParamLength", "getSyscallIdForAbi", "setConstant", "setMaxEntries", "newInnerMap", "fail",
-    "isWanted", "reportRecording",
+    "emitBatch", "isWanted", "reportRecording",
 ];
 
 /// Whether there is such a function.
@@ -160,6 +161,7 @@ pub(crate) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     datasource::define(linker)?;
     packet::define(linker)?;
     array::define(linker)?;
+    batch::define(linker)?;
     field::define(linker)?;
     param::define(linker)?;
     map::define(linker)?;

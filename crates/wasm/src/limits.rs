@@ -29,6 +29,10 @@ pub(crate) const WARNINGS_PER_SECOND: u32 = 100;
 /// One text or byte field: a seccomp profile or OCI configuration of a container has up to some 100 KiB.
 pub(crate) const MAX_PAYLOAD_BYTES: usize = 1 << 20;
 
+/// Events that are emitted in one call: a text of the largest size and everything else of its event fit, and thousands of
+/// usual events.
+pub(crate) const MAX_BATCH_BYTES: usize = 8 << 20;
+
 /// What packets and elements in the handle table may hold together: eight times a guest's default memory.
 pub(crate) const MAX_HELD_BYTES: usize = 128 << 20;
 

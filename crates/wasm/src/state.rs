@@ -22,6 +22,10 @@ use crate::wasi::Wasi;
 /// seconds are ten million calls.
 const CALL_FEE: Duration = Duration::from_micros(1);
 
+/// What an event of a batch costs the guest, beside the time it takes to write it down: a batch can be emitted again and
+/// again. Ten seconds are a hundred million events.
+pub(crate) const ROW_FEE: Duration = Duration::from_nanos(100);
+
 pub(crate) struct State {
     pub(crate) host: HostContext,
     pub(crate) guest: Weak<Shared>,

@@ -15,7 +15,7 @@ static __always_inline struct capture *next_capture(struct call *call, struct ca
 {
 	__u64 at = call->captured;
 	barrier_var(at);
-	if (at > CAPTURES_BYTES - sizeof(struct capture) - CAPTURE_BYTES)
+	if (at > CAPTURES_BYTES - CAPTURE_ROOM)
 		return NULL;
 	return (void *)to->bytes + at;
 }
@@ -24,13 +24,14 @@ static __always_inline struct capture *next_capture(struct call *call, struct ca
 static __always_inline struct capture *begin_capture(struct call *call, struct captures *to, __u32 part)
 {
 	struct capture *capture = next_capture(call, to);
-	if (!capture)
+	if (!capture) {
+		call->flags |= RECORD_TRUNCATED;
 		return NULL;
-	capture->arg = part;
-	capture->part = part >> 8;
+	}
+	capture->arg = (part & 0xff) | part >> 8 << CAPTURE_PART_SHIFT;
 	capture->flags = 0;
 	capture->bytes = 0;
-	capture->length = 0;
+	call->length = 0;
 	return capture;
 }
 
@@ -44,8 +45,19 @@ static __always_inline long keep_capture(struct call *call, struct capture *capt
 		if (!call->is_over)
 			return 1;
 		capture->flags |= CAPTURE_FAULT;
+		call->faults++;
 	}
-	call->captured += sizeof(struct capture) + ((capture->bytes + 7) & ~7U);
+	__u64 bytes = capture->bytes;
+	barrier_var(bytes);
+	if (bytes > CAPTURE_BYTES)
+		bytes = CAPTURE_BYTES;
+	__u64 whole = sizeof(*capture) + ((bytes + 3) & ~3UL);
+	if (!capture->flags && call->length != bytes) {
+		capture->flags = CAPTURE_CUT;
+		*(__u64 *)((void *)capture + whole) = call->length;
+		whole += sizeof(__u64);
+	}
+	call->captured += whole;
 	call->captures++;
 	return 0;
 }
@@ -55,22 +67,29 @@ static __always_inline __u32 at_most(__u64 length, __u32 limit)
 	return length < limit ? length : limit;
 }
 
-static __always_inline long capture_text(struct capture *capture, const void *from)
+/* Bytes with the NUL. Kernels before 6.13 say 0 of an empty text, and not 1 (strncpy_from_user_nofault in mm/maccess.c). */
+static __always_inline long read_text(void *to, __u32 room, const void *from)
+{
+	long got = bpf_probe_read_user_str(to, room, from);
+	return got ? got : 1;
+}
+
+static __always_inline long capture_text(struct call *call, struct capture *capture, const void *from)
 {
 	char *to = (char *)(capture + 1);
-	long got = bpf_probe_read_user_str(to, CAPTURE_BYTES + 1, from);
+	long got = read_text(to, CAPTURE_BYTES + 1, from);
 	if (got < 0)
 		return got;
-	capture->bytes = capture->length = got ? got - 1 : 0;
+	capture->bytes = call->length = got - 1;
 	if (got <= CAPTURE_BYTES)
 		return 0;
 	/* Cut, or just as long as there is room: measure the rest behind the captured part. */
 	char *rest = to + CAPTURE_BYTES;
 	for (int step = 0; step < TEXT_STEPS; step++) {
-		got = bpf_probe_read_user_str(rest, CAPTURE_BYTES + 1, from + capture->length);
-		if (got <= 0)
+		got = read_text(rest, CAPTURE_BYTES + 1, from + call->length);
+		if (got < 0)
 			break;
-		capture->length += got - 1;
+		call->length += got - 1;
 		if (got <= CAPTURE_BYTES)
 			return 0;
 	}
@@ -78,10 +97,10 @@ static __always_inline long capture_text(struct capture *capture, const void *fr
 	return 0;
 }
 
-static __always_inline long capture_bytes(struct capture *capture, const void *from, __u64 length)
+static __always_inline long capture_buffer(struct call *call, struct capture *capture, const void *from, __u64 length)
 {
-	__u32 bytes = at_most(length, CAPTURE_BYTES);
-	capture->length = length;
+	__u32 bytes = at_most(length, capture_bytes);
+	call->length = length;
 	if (!bytes)
 		return 0;
 	long error = bpf_probe_read_user(capture + 1, bytes, from);
@@ -141,6 +160,21 @@ struct narrow_mmsghdr {
 };
 
 /*
+ * What captures are found with. All frames of a chain of functions share 512 bytes of stack, of which kernels before 6.10
+ * take 32 for each at least, so this is behind the captures: there is nothing else while vectors are captured.
+ */
+struct scratch {
+	struct user_msghdr msg;
+	struct user_iovec iov[IOVECS];
+};
+_Static_assert(sizeof(struct scratch) <= CAPTURES_SLACK, "it is behind the captures");
+
+static __always_inline struct scratch *scratch_of(struct captures *to)
+{
+	return (void *)(to->bytes + CAPTURES_BYTES);
+}
+
+/*
  * Appends one vector to the capture at `to`, of which `used` bytes are filled; returns the new number, or -1. A function
  * of its own, since the verifier then looks at one vector and not at all combinations of them.
  */
@@ -153,9 +187,9 @@ __noinline int capture_vector(struct call *call, struct captures *to, __u32 used
 	barrier_var(filled);
 	if (!capture)
 		return -1;
-	if (filled >= CAPTURE_BYTES || !bytes)
+	if (filled >= capture_bytes || !bytes)
 		return used;
-	__u64 part = CAPTURE_BYTES - filled;
+	__u64 part = capture_bytes - filled;
 	if (part > bytes)
 		part = bytes;
 	barrier_var(part);
@@ -188,9 +222,9 @@ static __always_inline long read_iovecs(struct user_iovec *iov, __u32 vectors, _
  */
 __noinline int capture_iovec(struct call *call, struct captures *to, __u64 from, __u64 count, __u64 limit)
 {
-	struct user_iovec iov[IOVECS] = {};
 	if (!call || !to)
 		return -1;
+	struct user_iovec *iov = scratch_of(to)->iov;
 	struct capture *capture = next_capture(call, to);
 	if (!capture)
 		return -1;
@@ -210,12 +244,12 @@ __noinline int capture_iovec(struct call *call, struct captures *to, __u64 from,
 			return -1;
 		capture->bytes = used;
 	}
-	capture->length = length;
+	call->length = length;
 	if (count > IOVECS) {
 		if (limit == (__u64)-1)
 			capture->flags |= CAPTURE_LENGTH_UNKNOWN;
 		else
-			capture->length = limit;
+			call->length = limit;
 	}
 	return 0;
 }
@@ -237,21 +271,21 @@ __noinline int capture_texts(struct call *call, struct captures *to, __u64 from)
 			return -1;
 		if (!text) {
 			capture->bytes = at_most(used, CAPTURE_BYTES);
-			capture->length = used;
+			call->length = used;
 			return 0;
 		}
 		if (i == TEXTS || used >= CAPTURE_BYTES)
 			break;
 		/* One byte more than is kept, so that a text that is cut does not end in a NUL. */
 		__u64 room = CAPTURE_BYTES + 1 - used;
-		long got = bpf_probe_read_user_str((void *)(capture + 1) + used, room, (void *)text);
+		long got = read_text((void *)(capture + 1) + used, room, (void *)text);
 		if (got < 0)
 			return -1;
 		used += got;
 	}
 	if (used > CAPTURE_BYTES)
 		used = CAPTURE_BYTES;
-	capture->bytes = capture->length = used;
+	capture->bytes = call->length = used;
 	capture->flags |= CAPTURE_LENGTH_UNKNOWN;
 	return 0;
 }
@@ -260,9 +294,10 @@ static __always_inline long read_msghdr(struct user_msghdr *to, __u64 from, bool
 {
 	if (!narrow)
 		return bpf_probe_read_user(to, sizeof(*to), (void *)from);
-	struct narrow_msghdr msg;
-	if (bpf_probe_read_user(&msg, sizeof(msg), (void *)from))
+	struct narrow_msghdr *in_place = (void *)to;
+	if (bpf_probe_read_user(in_place, sizeof(*in_place), (void *)from))
 		return -1;
+	struct narrow_msghdr msg = *in_place;
 	to->name = msg.name;
 	to->name_bytes = msg.name_bytes;
 	to->iov = msg.iov;
@@ -273,22 +308,22 @@ static __always_inline long read_msghdr(struct user_msghdr *to, __u64 from, bool
 /* The name is a capture of its own, of the next part, before that of the data. */
 __noinline int capture_message(struct call *call, struct captures *to, __u64 from, __u32 part, __u64 limit)
 {
-	struct user_msghdr msg = {};
 	if (!call || !to)
 		return -1;
-	long error = read_msghdr(&msg, from, is_narrow(call));
-	if (!error && msg.name && msg.name_bytes) {
+	struct user_msghdr *msg = &scratch_of(to)->msg;
+	long error = read_msghdr(msg, from, is_narrow(call));
+	if (!error && msg->name && msg->name_bytes) {
 		struct capture *name = begin_capture(call, to, part + (1 << 8));
 		if (!name)
 			return 0;
-		if (keep_capture(call, name, capture_bytes(name, (void *)msg.name, msg.name_bytes)))
+		if (keep_capture(call, name, capture_buffer(call, name, (void *)msg->name, msg->name_bytes)))
 			return -1;
 	}
 	struct capture *data = begin_capture(call, to, part);
 	if (!data)
 		return 0;
 	if (!error)
-		error = capture_iovec(call, to, msg.iov, msg.iovs, limit);
+		error = capture_iovec(call, to, msg->iov, msg->iovs, limit);
 	return keep_capture(call, data, error);
 }
 
@@ -339,32 +374,32 @@ __noinline int capture_one(struct call *call, struct captures *to, struct rule *
 	__u32 pointed = 0;
 	switch (how->kind) {
 	case CAPTURE_TEXT:
-		error = capture_text(capture, (void *)from);
+		error = capture_text(call, capture, (void *)from);
 		break;
 	case CAPTURE_LENGTH_IN_ARG:
 		/* A negative length is one that the kernel refuses. */
 		if ((__s64)call->args[other] < 0)
 			return 0;
-		error = capture_bytes(capture, (void *)from, call->args[other] + how->size);
+		error = capture_buffer(call, capture, (void *)from, call->args[other] + how->size);
 		break;
 	case CAPTURE_LENGTH_IS_RET:
-		error = capture_bytes(capture, (void *)from, ret + how->size);
+		error = capture_buffer(call, capture, (void *)from, ret + how->size);
 		break;
 	case CAPTURE_LENGTH_MIN_ARG_RET:
-		error = capture_bytes(capture, (void *)from,
+		error = capture_buffer(call, capture, (void *)from,
 				      call->args[other] < (__u64)ret ? call->args[other] : (__u64)ret);
 		break;
 	case CAPTURE_FIXED:
-		error = capture_bytes(capture, (void *)from, how->size);
+		error = capture_buffer(call, capture, (void *)from, how->size);
 		break;
 	case CAPTURE_LENGTH_POINTED:
 		if (!call->args[other])
 			return 0;
 		error = bpf_probe_read_user(&pointed, sizeof(pointed), (void *)call->args[other]);
 		if (!error)
-			error = capture_bytes(capture, (void *)from, at_most(pointed, call->room));
+			error = capture_buffer(call, capture, (void *)from, at_most(pointed, call->room));
 		/* The kernel says how long the address is, not how much of it there was room for. */
-		capture->length = pointed;
+		call->length = pointed;
 		break;
 	case CAPTURE_IOVEC:
 		error = capture_iovec(call, to, from, call->args[other], filled);
@@ -385,6 +420,7 @@ static __always_inline void keep_fault(struct call *call, struct captures *to, _
 	if (!capture)
 		return;
 	capture->flags = CAPTURE_FAULT;
+	call->faults++;
 	keep_capture(call, capture, 0);
 }
 
@@ -413,8 +449,10 @@ __noinline int capture_at_enter(struct call *call, struct captures *to, struct r
 	return 0;
 }
 
-static __always_inline void capture_at_exit(struct call *call, struct captures *to, struct rule *rule, __s64 ret)
+__noinline int capture_at_exit(struct call *call, struct captures *to, struct rule *rule, __s64 ret)
 {
+	if (!call || !to || !rule)
+		return 0;
 	call->is_over = true;
 	for (__u32 i = 0; i < RULE_CAPTURES; i++) {
 		if (i >= rule->captures)
@@ -425,6 +463,49 @@ static __always_inline void capture_at_exit(struct call *call, struct captures *
 		if (again || filled)
 			capture_one(call, to, rule, i, ret);
 	}
+	return 0;
+}
+
+/*
+ * What most calls have, one path or one buffer, without the functions above: on machines whose returns are slow, two calls
+ * cost as much as a third of a record. False if it must be done the long way.
+ */
+static __always_inline bool capture_path(struct call *call, struct captures *to, struct rule *rule)
+{
+	struct capture_rule *how = &rule->capture[0];
+	if (rule->captures != 1 || how->kind != CAPTURE_TEXT || how->at_exit || how->arg >= RECORD_ARGS)
+		return false;
+	struct capture *capture = (void *)to->bytes;
+	long got = bpf_probe_read_user_str(capture + 1, CAPTURE_BYTES + 1, (void *)call->args[how->arg]);
+	if (got <= 0 || got > CAPTURE_BYTES)
+		return false;
+	capture->arg = how->arg;
+	capture->flags = 0;
+	capture->bytes = got - 1;
+	call->captured = sizeof(*capture) + (((__u32)got - 1 + 3) & ~3U);
+	call->captures = 1;
+	return true;
+}
+
+static __always_inline bool capture_result(struct call *call, struct captures *to, struct rule *rule, __s64 ret)
+{
+	struct capture_rule *how = &rule->capture[0];
+	if (rule->captures != 1 || how->kind != CAPTURE_LENGTH_IS_RET || how->size || how->arg >= RECORD_ARGS)
+		return false;
+	/* A call that failed has filled nothing. */
+	if (ret < 0)
+		return true;
+	__u64 from = call->args[how->arg];
+	struct capture *capture = (void *)to->bytes;
+	__u32 bytes = at_most(ret, capture_bytes);
+	if (!from || ret > capture_bytes || bpf_probe_read_user(capture + 1, bytes, (void *)from))
+		return false;
+	capture->arg = how->arg;
+	capture->flags = 0;
+	capture->bytes = bytes;
+	call->captured = sizeof(*capture) + ((bytes + 3) & ~3U);
+	call->captures = 1;
+	return true;
 }
 
 #endif

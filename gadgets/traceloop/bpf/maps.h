@@ -13,7 +13,6 @@
 
 #define BPF_MAP_TYPE_HASH 1
 #define BPF_MAP_TYPE_ARRAY 2
-#define BPF_MAP_TYPE_PERCPU_ARRAY 6
 #define BPF_MAP_TYPE_LRU_HASH 9
 #define BPF_MAP_TYPE_QUEUE 22
 #define BPF_MAP_TYPE_TASK_STORAGE 29
@@ -34,17 +33,47 @@
 #define CAPTURES_SLACK (2 * CAPTURE_BYTES + 64)
 /* Of most calls' captures, copied without asking how much there is. */
 #define FIRST_CAPTURED_BYTES 64
-/* Of the largest record, with what the verifier must see. */
-#define RECORD_ROOM (RECORD_MAX_BYTES + CAPTURES_SLACK)
+/* Threads inside calls that need no look-up in a hash; a power of two. */
+#define CALLS 4096
+/* The same, of calls of which something is captured when they begin. */
+#define CAPTURES 1024
+/* Threads inside calls at most. */
+#define CALLS_ELSEWHERE 65536
+/* Answers to the question who is recorded that are kept; powers of two. */
+#define TASK_VERDICTS 8192
+#define CGROUP_VERDICTS 1024
 
 _Static_assert(sizeof(struct segment) == SEGMENT_BYTES, "a segment has no padding");
-_Static_assert(sizeof(struct record) == 64, "a record's header has no padding");
-_Static_assert(sizeof(struct capture) == 16, "a capture's header has no padding");
+_Static_assert(sizeof(struct record) == 24, "a record's header has no padding");
+_Static_assert(sizeof(struct thread_note) == 32, "a note has no padding");
+_Static_assert(sizeof(struct loss_note) == 24, "a note has no padding");
+_Static_assert(sizeof(struct capture) == 4, "a capture's header has no padding");
+_Static_assert(sizeof(struct cursor) == 64, "a cursor has a cache line for itself");
 
 /* Set before load, so that what is not used is not in the program. */
 const volatile bool filter_on = false;
+const volatile bool durations = true;
+const volatile __u32 capture_bytes = CAPTURE_BYTES; /* of buffers; 0 for no captures at all */
+const volatile bool preemptible = false; /* another task may run in the middle of a hook, on the same CPU */
 const volatile __u32 segments_per_cpu = 1;
 const volatile __u32 cpus = 1;
+
+/* Makes what was written before visible to other CPUs before the value. */
+static __always_inline void publish(__u32 *to, __u32 value)
+{
+#if defined(__TARGET_ARCH_arm64)
+	__sync_lock_test_and_set(to, value);
+#else
+	barrier();
+	*(volatile __u32 *)to = value;
+#endif
+}
+
+/* Makes a value visible to other CPUs before what is written afterwards. */
+static __always_inline void publish_wide(__u64 *to, __u64 value)
+{
+	__sync_lock_test_and_set(to, value);
+}
 
 struct control control SEC(".data.control");
 struct claims claims SEC(".data.claims");
@@ -82,7 +111,7 @@ struct {
 	__type(value, struct recorded);
 } recorded_mntns SEC(".maps");
 
-/* The sizes of these four are set before load. */
+/* The sizes of these four are set before load. rings and cursors: slot by slot, CPU by CPU. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -91,7 +120,7 @@ struct {
 } rings SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct cursor);
@@ -127,21 +156,47 @@ struct {
 	__type(value, __u32);
 } gadget_mntns_filter_map SEC(".maps");
 
-#define NOT_RECORDED 0xffffffff
-
-/* Whether a task is recorded, and what that answer was computed from. */
-struct membership {
-	__u32 generation;
-	__u32 slot;
-	__u64 nsproxy;
-	__u64 cgroups;
-	__u32 epoch; /* of the slot */
+/*
+ * An answer to the question who records a task. It is asked for each call of each task of the host, so answers are kept
+ * where no helper has to be called to find them.
+ */
+struct verdict {
+	__u64 key; /* of the task or cgroup */
+	__u64 generation;
+	__u64 owner; /* slot, and above it the slot's epoch */
+	__u32 mntns; /* the answer is for this mount namespace only; 0: for any */
+	__u32 check; /* of the others: CPUs write without asking each other */
 };
 
-/* The call a recorded task is in. */
+#define NOBODY 0xffffffffffffffff
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TASK_VERDICTS);
+	__type(key, __u32);
+	__type(value, struct verdict);
+} task_verdicts SEC(".maps");
+
+/* Ids of cgroups are not reused. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CGROUP_VERDICTS);
+	__type(key, __u32);
+	__type(value, struct verdict);
+} cgroup_verdicts SEC(".maps");
+
+/* What the programs tell each other. */
+struct {
+	__u64 moves;     /* of tasks from one cgroup to another; answers that were given before do not hold */
+	__u64 regs_at;   /* a task's key is the address of its stack and this; the same for all */
+	__u64 elsewhere; /* calls in calls_elsewhere, so that nobody looks in vain */
+} shared SEC(".data.shared");
+
+/* A call that a recorded task is in. */
 struct call {
 	__u64 start_boot_ns;
 	__u64 args[RECORD_ARGS];
+	__u64 length; /* of what is being captured */
 	__u32 slot;
 	__u32 epoch;
 	__u32 number;
@@ -153,36 +208,68 @@ struct call {
 	__u8 abi;
 	__u8 arg_count;
 	__u8 captures;
+	__u8 faults; /* captures that could not be read */
 	__u8 retry; /* a bit for each capture that failed and must be tried again when it returns */
 	bool at_exit; /* there are captures to make then */
 	bool is_over; /* it has returned: what cannot be read now never will be */
+	bool holds; /* a place for captures */
 };
 
-/* Of every task that makes calls. */
-struct task_state {
-	struct membership who;
-	bool in_call;
-	struct call call;
+/* What the last thread_note said of a thread. */
+struct noted_thread {
+	__u64 segment; /* the segment it is in: index, and above it the generation */
+	__u32 tid;
+	__u32 pid;
+	__u64 comm[2];
 };
+
+/* Where a thread's call is kept as long as it is in one. The name is kept longer, for the thread's next call. */
+struct call_place {
+	__u64 owner; /* key of the task; 0 for nobody */
+	struct call call;
+	struct noted_thread noted;
+};
+
+/* A thread has a place by its key. Where that is taken, the call is kept in the hash instead. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CALLS);
+	__type(key, __u32);
+	__type(value, struct call_place);
+} calls SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct task_state);
-} tasks SEC(".maps");
+	__uint(max_entries, CALLS_ELSEWHERE);
+	__type(key, __u64);
+	__type(value, struct call_place);
+} calls_elsewhere SEC(".maps");
 
-/* What was captured when the call began; only of tasks whose calls have something to capture then. */
+/* What was captured when a call began. */
 struct captures {
 	/* Twice a capture's room more than needed, so that the verifier sees every access inside. */
 	__u8 bytes[CAPTURES_BYTES + CAPTURES_SLACK];
 };
+
+struct captures_place {
+	__u64 owner;
+	struct captures captures;
+};
+
+/* Kept like the calls; where a place is taken, in the task's own storage. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CAPTURES);
+	__type(key, __u32);
+	__type(value, struct captures_place);
+} captured SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
 	__type(value, struct captures);
-} captured SEC(".maps");
+} captured_elsewhere SEC(".maps");
 
 #endif

@@ -3,13 +3,63 @@
 #ifndef TRACELOOP_RING_H
 #define TRACELOOP_RING_H
 
+#include "calls.h"
 #include "capture.h"
 #include "who.h"
 
-/* Where the next record of this CPU goes, with room for the largest. */
-static __always_inline struct segment *segment_with_room(struct cursor *cursor, __u32 slot)
+/* Of the largest record, with the notes in front of it and with what the verifier must see. */
+#define RECORD_ROOM (RECORD_MAX_BYTES + CAPTURES_SLACK + sizeof(struct thread_note) + sizeof(struct loss_note))
+/* Parts of a ring that are tried, when this CPU's is being written by a task that was preempted. */
+#define PART_TRIES 4
+
+/* The part of a ring that one CPU writes. */
+struct part {
+	struct cursor *cursor;
+	__u32 index; /* of all parts of all rings */
+};
+
+static __always_inline __u32 part_index(__u32 slot)
 {
-	__u32 base = (slot * cpus + bpf_get_smp_processor_id()) * segments_per_cpu;
+	return slot * cpus + bpf_get_smp_processor_id();
+}
+
+static __always_inline struct part open_part(__u32 slot)
+{
+	struct part part = { .index = part_index(slot) };
+	part.cursor = bpf_map_lookup_elem(&cursors, &part.index);
+	if (!preemptible)
+		return part;
+	/* Whoever holds one may be waiting for this CPU, so another CPU's part is taken. */
+	for (int i = 0; i < PART_TRIES; i++) {
+		if (!part.cursor || !__sync_lock_test_and_set(&part.cursor->busy, 1))
+			return part;
+		part.index = part.index + 1 < (slot + 1) * cpus ? part.index + 1 : slot * cpus;
+		part.cursor = bpf_map_lookup_elem(&cursors, &part.index);
+	}
+	part.cursor = NULL;
+	return part;
+}
+
+static __always_inline void close_part(struct part *part)
+{
+	if (preemptible)
+		__sync_lock_test_and_set(&part->cursor->busy, 0);
+}
+
+/* A call of which nothing can be written is counted. */
+static __always_inline void refuse(__u32 slot)
+{
+	__u32 index = part_index(slot);
+	struct cursor *cursor = bpf_map_lookup_elem(&cursors, &index);
+	if (cursor)
+		__sync_fetch_and_add(&cursor->refused, 1);
+}
+
+/* The segment where the next record of this part goes, with room for the largest. */
+static __always_inline struct segment *segment_with_room(struct part *part)
+{
+	struct cursor *cursor = part->cursor;
+	__u32 base = part->index * segments_per_cpu;
 	__u32 index = base + cursor->segment;
 	struct segment *segment;
 
@@ -22,7 +72,8 @@ static __always_inline struct segment *segment_with_room(struct cursor *cursor, 
 	segment = bpf_map_lookup_elem(&rings, &index);
 	if (!segment)
 		return NULL;
-	/* A reader that copies this segment now sees another generation afterwards. */
+	/* A reader that copies this segment now looks at the cursor afterwards. */
+	publish_wide(&cursor->turn, cursor->turn + 1);
 	segment->generation++;
 	segment->committed = 0;
 	segment->first_sequence = cursor->sequence;
@@ -31,79 +82,198 @@ static __always_inline struct segment *segment_with_room(struct cursor *cursor, 
 	return segment;
 }
 
-/*
- * Writes the record of a call that is over, with what was captured when it began, and captures the rest into it. rule is
- * NULL when there is nothing more to capture.
- */
-static __noinline int write_record(struct task_struct *task, struct call *call, struct captures *begun,
-				   struct rule *rule, __s64 ret)
+/* Says whose records follow, unless the segment says so already. The number of bytes written. */
+static __always_inline __u32 note_thread(struct thread_note *note, __u64 segment, struct call_place *place,
+					   struct task_struct *task)
 {
-	if (!task || !call || !control.recording)
+	struct noted_thread *noted = &place->noted;
+	__u32 tid = place->call.tid, pid = task->tgid;
+	__u64 *comm = (__u64 *)task->comm;
+	__u64 first = comm[0], second = comm[1];
+
+	if (noted->segment == segment && noted->tid == tid && noted->pid == pid && noted->comm[0] == first &&
+	    noted->comm[1] == second)
 		return 0;
-	bool is_one_moment = call->flags & (RECORD_NO_ENTER | RECORD_NEVER_RETURNS);
-	__u64 end_boot_ns = is_one_moment ? call->start_boot_ns : bpf_ktime_get_boot_ns();
-	__u32 slot = call->slot;
-	struct slot *owner = bpf_map_lookup_elem(&slots, &slot);
-	struct cursor *cursor = bpf_map_lookup_elem(&cursors, &slot);
-	if (!cursor || !owner || owner->epoch != call->epoch)
+	noted->segment = segment;
+	noted->tid = tid;
+	noted->pid = pid;
+	noted->comm[0] = first;
+	noted->comm[1] = second;
+	note->bytes = sizeof(*note);
+	note->flags = RECORD_NOTE;
+	note->kind = NOTE_THREAD;
+	note->tid = tid;
+	note->pid = pid;
+	note->reserved = 0;
+	((__u64 *)note->comm)[0] = first;
+	((__u64 *)note->comm)[1] = second;
+	return sizeof(*note);
+}
+
+/* Says in front of a record what could not be recorded before it. */
+static __always_inline __u32 note_loss(void *to, struct cursor *cursor, __u64 boot_ns)
+{
+	__u64 refused = cursor->refused;
+	if (refused == cursor->noted)
 		return 0;
-	struct segment *segment = segment_with_room(cursor, slot);
-	if (!segment) {
-		cursor->refused++;
-		return 0;
+	struct loss_note *note = to;
+	note->bytes = sizeof(*note);
+	note->flags = RECORD_NOTE;
+	note->kind = NOTE_LOSS;
+	note->reserved = 0;
+	note->refused = refused - cursor->noted;
+	note->boot_ns = boot_ns;
+	cursor->noted = refused;
+	return sizeof(*note);
+}
+
+/* 1 if a number does not fit 32 bits. Without a branch, which the verifier would have to follow for each value. */
+static __always_inline __u64 is_wide(__u64 value)
+{
+	__u64 upper = value >> 32;
+	__u64 negative = -upper;
+	barrier_var(negative);
+	return (upper | negative) >> 63;
+}
+
+/* A record in front of its captures. */
+struct record_head {
+	struct record record;
+	__u8 rest[RECORD_HEAD_MAX_BYTES - sizeof(struct record)];
+};
+
+/* Fills it, except for what is known only when the captures are; the number of bytes. */
+static __always_inline __u64 write_head(struct record_head *head, struct call *call, __u64 now, __s64 ret)
+{
+	struct record *record = &head->record;
+	__u64 args = call->arg_count;
+	if (args > RECORD_ARGS)
+		args = RECORD_ARGS;
+	__u64 duration = now - call->start_boot_ns;
+	__u32 number = call->number;
+	if (call->rule_number != number) {
+		call->flags |= RECORD_SUBCALL;
+		number = call->rule_number;
 	}
+	record->shape = call->abi | args << 4;
+	record->number = number;
+	record->tid = call->tid;
+	record->duration_ns = duration;
+	record->start_boot_ns = call->start_boot_ns;
+
+	__u64 used = 0;
+	if (duration >> 32 || number >> 16) {
+		struct large *large = (void *)head->rest;
+		large->duration_ns = duration >> 32;
+		large->number = number >> 16;
+		call->flags |= RECORD_LARGE;
+		used = sizeof(*large);
+	}
+	/* Eight bytes are written of each value, and the next one covers the upper four if it does not need them. */
+	__u64 wide = is_wide(ret + (1ULL << 31));
+	*(__u64 *)(head->rest + used) = ret;
+	used += sizeof(__u32) + 4 * wide;
+	for (int i = 0; i < RECORD_ARGS; i++) {
+		__u64 arg = call->args[i];
+		__u64 is_wide_arg = is_wide(arg);
+		if (i >= args)
+			break;
+		*(__u64 *)(head->rest + used) = arg;
+		used += sizeof(__u32) + 4 * is_wide_arg;
+		wide |= is_wide_arg << (i + 1);
+	}
+	record->wide = wide;
+	return sizeof(*record) + used;
+}
+
+/* Puts what was captured when the call began behind the values. */
+static __always_inline void copy_captures(struct call *call, struct captures *to, struct captures *begun)
+{
+	__u64 *source = (__u64 *)begun->bytes, *target = (__u64 *)to->bytes;
+	for (int i = 0; i < FIRST_CAPTURED_BYTES / sizeof(__u64); i++)
+		target[i] = source[i];
+	__u64 captured = call->captured;
+	barrier_var(captured);
+	if (captured > CAPTURES_BYTES)
+		captured = CAPTURES_BYTES;
+	if (captured > FIRST_CAPTURED_BYTES && bpf_probe_read_kernel(to->bytes, captured, begun->bytes))
+		call->captures = call->captured = 0;
+}
+
+/* Everything about one record that is to be written. */
+struct writing {
+	struct call_place *place;
+	struct captures *begun; /* what was captured when the call began */
+	struct rule *rule;	/* NULL when nothing is captured now */
+	__s64 ret;
+};
+
+static __always_inline void write_in_segment(struct task_struct *task, const struct writing *what,
+					     struct part *part, struct segment *segment, __u64 now)
+{
+	struct cursor *cursor = part->cursor;
+	struct call *call = &what->place->call;
 	__u64 at = cursor->used;
 	barrier_var(at);
 	if (at > SEGMENT_DATA_BYTES - RECORD_ROOM)
-		return 0;
-
-	__u64 args = call->arg_count;
-	barrier_var(args);
-	if (args > RECORD_ARGS)
-		args = RECORD_ARGS;
-	struct record *record = (void *)segment->data + at;
-	record->flags = call->flags;
-	record->abi = call->abi;
-	record->args = args;
-	record->subcall = call->rule_number == call->number ? 0 : call->rule_number - SUBCALL_RULES;
-	record->start_boot_ns = call->start_boot_ns;
-	record->duration_ns = end_boot_ns - call->start_boot_ns;
-	record->ret = ret;
-	record->number = call->number;
-	record->pid = task->tgid;
-	record->tid = call->tid;
-	__builtin_memcpy(record->comm, task->comm, sizeof(record->comm));
-	__u64 *values = (void *)(record + 1);
-	for (int i = 0; i < RECORD_ARGS; i++)
-		values[i] = call->args[i];
-
-	struct captures *captures = (void *)(values + args);
-	__u32 captured = call->captured;
-	if (captured && begun) {
-		__builtin_memcpy(captures->bytes, begun->bytes, FIRST_CAPTURED_BYTES);
-		if (captured > CAPTURES_BYTES)
-			captured = CAPTURES_BYTES;
-		if (captured > FIRST_CAPTURED_BYTES && bpf_probe_read_kernel(captures->bytes, captured, begun->bytes))
-			call->captures = call->captured = 0;
+		return;
+	void *data = segment->data;
+	__u64 segment_id = (__u64)segment->generation << 32 | (part->index * segments_per_cpu + cursor->segment);
+	at += note_loss(data + at, cursor, now);
+	at += note_thread(data + at, segment_id, what->place, task);
+	struct record *record = data + at;
+	/* Through memory: the verifier forgets the many ways to this number, and follows only one from here. */
+	record->bytes = write_head(data + at, call, now, what->ret);
+	__u64 used = *(volatile __u16 *)&record->bytes;
+	if (used > RECORD_HEAD_MAX_BYTES)
+		return;
+	struct captures *captures = (void *)record + used;
+	if (capture_bytes) {
+		if (call->captured && what->begun)
+			copy_captures(call, captures, what->begun);
+		if (what->rule && !capture_result(call, captures, what->rule, what->ret))
+			capture_at_exit(call, captures, what->rule, what->ret);
 	}
-	if (rule)
-		capture_at_exit(call, captures, rule, ret);
 	record->captures = call->captures;
-	__u32 bytes = sizeof(*record) + args * sizeof(*values) + at_most(call->captured, CAPTURES_BYTES);
+	record->flags = call->flags;
+	__u32 bytes = (used + at_most(call->captured, CAPTURES_BYTES) + 7) & ~7U;
 	record->bytes = bytes;
+	if (call->flags & RECORD_TRUNCATED)
+		cursor->truncated++;
+	if (call->faults)
+		cursor->failed += call->faults;
 	/* The record is whole before it counts. */
-	barrier();
-	segment->committed = cursor->used = at + bytes;
+	publish(&segment->committed, at + bytes);
+	cursor->used = at + bytes;
 	cursor->sequence++;
-	return 0;
 }
 
-/* A call that cannot be remembered is counted as one that could not be recorded. */
-static __always_inline void refuse(__u32 slot)
+/* Writes the record of a call that is over, or that never will be. */
+static __always_inline void write_record(struct task_struct *task, struct call_place *place, struct captures *begun,
+					 struct rule *rule, __s64 ret)
 {
-	struct cursor *cursor = bpf_map_lookup_elem(&cursors, &slot);
-	if (cursor)
-		cursor->refused++;
+	if (!control.recording)
+		return;
+	struct call *call = &place->call;
+	__u32 slot = call->slot;
+	struct slot *owner = bpf_map_lookup_elem(&slots, &slot);
+	if (!owner || owner->epoch != call->epoch)
+		return;
+	struct part part = open_part(slot);
+	if (!part.cursor) {
+		refuse(slot);
+		return;
+	}
+	__u64 now = bpf_ktime_get_boot_ns();
+	if (!durations || (call->flags & (RECORD_NO_ENTER | RECORD_NEVER_RETURNS)))
+		call->start_boot_ns = now;
+	struct segment *segment = segment_with_room(&part);
+	struct writing what = { .place = place, .begun = begun, .rule = rule, .ret = ret };
+	if (segment)
+		write_in_segment(task, &what, &part, segment, now);
+	else
+		__sync_fetch_and_add(&part.cursor->refused, 1);
+	close_part(&part);
 }
 
 #endif

@@ -5,6 +5,32 @@
 
 #include "maps.h"
 
+/*
+ * What a thread is known by as long as it lives: where the registers lie that it has entered the kernel with, on a stack of its
+ * own. Neither an execve changes that, which may change the thread's number, nor does it take a helper to know it: on
+ * some machines each call of a helper costs more than everything else here. The verifier lets pointers be subtracted from
+ * each other, and from then on it is a number.
+ */
+static __always_inline __u64 key_of_regs(struct pt_regs *regs)
+{
+	__u64 key = (__u64)regs;
+	asm volatile("%0 -= %1" : "+r"(key) : "r"(&control));
+	return key;
+}
+
+/* The same for a task that has made a call before; of the others it is the key of nobody. */
+static __always_inline __u64 key_of_task(struct task_struct *task)
+{
+	return (__u64)task->stack + shared.regs_at;
+}
+
+/* Where to look in a table of `entries`, a power of two. */
+static __always_inline __u32 index_of(__u64 key, __u32 entries)
+{
+	/* Fibonacci hashing: the lower bits of addresses are alike. */
+	return (key * 0x9e3779b97f4a7c15ULL >> 32) & (entries - 1);
+}
+
 #define X32_BIT 0x40000000 /* in the numbers of that ABI; no other has numbers as high */
 
 #if defined(__TARGET_ARCH_x86)

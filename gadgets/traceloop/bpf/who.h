@@ -50,45 +50,109 @@ static struct recorded *claim_slot(struct task_struct *task, __u64 cgroup)
 	return bpf_map_lookup_elem(&recorded_cgroups, &cgroup);
 }
 
-__noinline int find_slot(struct membership *membership, bool execs)
+/* Answers of another generation do not hold. */
+static __always_inline __u64 generation(void)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	if (!membership)
-		return NOT_RECORDED;
-	__u32 generation = control.generation;
-	struct recorded *recorded = find_recorded(task);
-	if (!recorded && control.claiming) {
-		__u64 cgroup = bpf_get_current_cgroup_id();
-		struct new_cgroup *new = bpf_map_lookup_elem(&new_cgroups, &cgroup);
-		/* As long as the task is not in a mount namespace of its own its answer is a lasting no. */
-		if (new && begins_container(new, task)) {
-			if (!execs)
-				return NOT_RECORDED;
-			recorded = claim_slot(task, cgroup);
-		}
-	}
-	/* The slot comes with its epoch: a call that has begun is not written into a ring that has got another owner. */
-	membership->epoch = recorded ? recorded->epoch : 0;
-	if (recorded && recorded->armed)
-		/* The answer changes with the next execve, so it is not kept. */
-		return execs ? recorded->slot : NOT_RECORDED;
-	__u32 slot = recorded ? recorded->slot : NOT_RECORDED;
-	membership->slot = slot;
-	membership->nsproxy = (__u64)task->nsproxy;
-	membership->cgroups = (__u64)task->cgroups;
-	membership->generation = generation;
-	return slot;
+	/* All of them only grow. */
+	return control.generation + claims.made + shared.moves;
 }
 
-static __always_inline __u32 slot_of(struct task_struct *task, struct membership *membership, __u8 abi, __u32 number)
+static __always_inline __u32 check_of(const struct verdict *verdict)
 {
-	if (membership->generation == control.generation && membership->nsproxy == (__u64)task->nsproxy &&
-	    membership->cgroups == (__u64)task->cgroups)
-		return membership->slot;
-	if (!control.recording)
-		return NOT_RECORDED;
-	struct rule *rule = rule_of(abi, number);
-	return find_slot(membership, rule && (rule->flags & RULE_EXECS));
+	__u64 all = verdict->key ^ verdict->generation ^ verdict->owner;
+	return (__u32)(all ^ all >> 32) ^ verdict->mntns ^ 1;
+}
+
+static __always_inline void remember(struct verdict *place, struct verdict *verdict)
+{
+	verdict->check = check_of(verdict);
+	*place = *verdict;
+}
+
+static __always_inline bool holds(struct verdict *verdict, __u64 key)
+{
+	if (verdict->key != key || verdict->generation != generation() || verdict->check != check_of(verdict))
+		return false;
+	return !verdict->mntns || verdict->mntns == mntns_of(bpf_get_current_task_btf());
+}
+
+/* Finds out who records the tasks of this cgroup. False if the answer must not be kept. */
+static __always_inline bool judge(struct task_struct *task, struct verdict *verdict, bool execs)
+{
+	__u64 cgroup = verdict->key;
+	if (control.by_mntns)
+		verdict->mntns = mntns_of(task);
+	struct recorded *recorded = find_recorded(task);
+	if (!recorded && control.claiming) {
+		struct new_cgroup *new = bpf_map_lookup_elem(&new_cgroups, &cgroup);
+		if (new && begins_container(new, task)) {
+			if (!execs)
+				return false;
+			recorded = claim_slot(task, cgroup);
+		} else if (new) {
+			/* A no, as long as the task is not in a mount namespace of its own. */
+			verdict->mntns = mntns_of(task);
+		}
+	}
+	if (!recorded)
+		return true;
+	/* The slot comes with its epoch: a call that has begun is not written into a ring that has got another owner. */
+	verdict->owner = (__u64)recorded->epoch << 32 | recorded->slot;
+	if (!recorded->armed)
+		return true;
+	/* The answer changes with the next execve. */
+	if (!execs)
+		verdict->owner = NOBODY;
+	return false;
+}
+
+/* Finds out who records the present task, which has made call `number`, and keeps the answer. */
+__noinline __u64 find_owner(struct verdict *place, __u64 key, __u32 number)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	if (!place || !control.recording)
+		return NOBODY;
+	shared.regs_at = key - (__u64)task->stack;
+	__u64 cgroup = task->cgroups->dfl_cgrp->kn->id;
+	__u32 mntns = control.by_mntns ? mntns_of(task) : 0;
+	__u32 index = (cgroup + mntns) & (CGROUP_VERDICTS - 1);
+	struct verdict *known = bpf_map_lookup_elem(&cgroup_verdicts, &index);
+	if (!known)
+		return NOBODY;
+	struct verdict verdict = { .key = cgroup, .generation = generation(), .owner = NOBODY };
+	if (holds(known, cgroup)) {
+		verdict.owner = known->owner;
+		verdict.mntns = known->mntns;
+	} else {
+		__u8 abi = abi_of(task, &number);
+		struct rule *rule = rule_of(abi, number);
+		if (!judge(task, &verdict, rule && (rule->flags & RULE_EXECS)))
+			return verdict.owner;
+		remember(known, &verdict);
+	}
+	verdict.key = key;
+	remember(place, &verdict);
+	return verdict.owner;
+}
+
+/* The slot and epoch of the ring that records the present task, or NOBODY. */
+static __always_inline __u64 owner_of(__u64 key, __u32 number)
+{
+	__u32 index = index_of(key, TASK_VERDICTS);
+	struct verdict *verdict = bpf_map_lookup_elem(&task_verdicts, &index);
+	if (!verdict)
+		return NOBODY;
+	__u64 owner = verdict->owner;
+	return holds(verdict, key) ? owner : find_owner(verdict, key, number);
+}
+
+/* The key of a task that ends may soon be another's. */
+static __always_inline void forget_task(__u64 key)
+{
+	__u32 index = index_of(key, TASK_VERDICTS);
+	struct verdict *verdict = bpf_map_lookup_elem(&task_verdicts, &index);
+	if (verdict && verdict->key == key)
+		verdict->key = 0;
 }
 
 #endif

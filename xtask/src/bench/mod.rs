@@ -1,8 +1,9 @@
 //! Benches: ratios within one run, interleaved, medians (CONTRIBUTING.md, "Measuring").
 
+pub(crate) mod dump;
+pub(crate) mod flood;
 pub(crate) mod overhead;
 pub(crate) mod start;
-pub(crate) mod victim;
 
 use std::path::PathBuf;
 
@@ -62,6 +63,12 @@ fn machine() -> Value {
         "cpu": cpu.unwrap_or("unknown"),
         "cpus": cpuinfo.matches("processor\t").count(),
     })
+}
+
+/// A clock's time.
+fn clock_ns(clock: rustix::time::ClockId) -> u64 {
+    let time = rustix::time::clock_gettime(clock);
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
 /// Smallest, middle and largest.

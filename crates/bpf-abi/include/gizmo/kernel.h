@@ -25,8 +25,6 @@ struct nsproxy {
 	struct mnt_namespace *mnt_ns;
 } KERNEL_VIEW;
 
-struct css_set;
-
 struct kernfs_node {
 	unsigned long long id;
 } KERNEL_VIEW;
@@ -40,6 +38,10 @@ struct cgroup {
 	struct cgroup_root *root;
 } KERNEL_VIEW;
 
+struct css_set {
+	struct cgroup *dfl_cgrp; /* of the v2 hierarchy */
+} KERNEL_VIEW;
+
 struct thread_info {
 	unsigned long flags;
 	unsigned int status; /* x86 only */
@@ -47,6 +49,7 @@ struct thread_info {
 
 struct task_struct {
 	struct thread_info thread_info;
+	void *stack;
 	int pid;
 	int tgid;
 	struct nsproxy *nsproxy;

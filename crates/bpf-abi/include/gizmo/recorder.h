@@ -53,52 +53,91 @@ enum record_flags {
 	RECORD_NO_ENTER = 1,      /* seen only when it returned: no duration, memory as it was then */
 	RECORD_NEVER_RETURNS = 2, /* written when the call began */
 	RECORD_KILLED = 4,        /* the task died inside the call */
+	RECORD_LARGE = 8,         /* followed by struct large */
+	RECORD_SUBCALL = 16,      /* of I386_SOCKETCALL; number is SUBCALL_RULES + what it was asked to do */
+	RECORD_TRUNCATED = 32,    /* there was no room for everything that its pointers pointed to */
+	RECORD_NOTE = 128,        /* no call: struct thread_note or struct loss_note */
 };
 
 /*
- * One call. The header is followed by the arguments, 8 bytes each, then by the captures; bytes is a multiple of 8 and
- * counts everything.
+ * One call. What follows, in this order: struct large if there is one; the values, i.e. the result and the arguments; the
+ * captures; bytes up to a multiple of 8. Process and name of the thread are said by the last thread_note of this tid in
+ * front of it in the same segment.
  */
 struct record {
-	__u16 bytes;
+	__u16 bytes; /* of everything */
 	__u8 flags;
-	__u8 abi;
-	__u8 args;
+	__u8 shape; /* ABI in the lower half, number of arguments in the upper */
+	__u16 number;
 	__u8 captures;
-	__u16 subcall; /* what a multiplexing call was asked to do; args are those of that operation */
-	__u64 start_boot_ns; /* clock that goes on during suspend; with RECORD_NO_ENTER the time of the return */
-	__u64 duration_ns;
-	__s64 ret;
-	__u32 number;
-	__u32 pid; /* process, i.e. thread group, as the initial namespace numbers it */
-	__u32 tid;
-	__u32 reserved2;
-	char comm[16];
+	/* A bit for each value: it has 8 bytes. The others have 4: the sign of a result is extended, an argument's is not. */
+	__u8 wide;
+	__u32 tid; /* as the initial namespace numbers it, like pid */
+	__u32 duration_ns;
+	/* Of the clock that goes on during suspend. With RECORD_NO_ENTER, and without durations, the time of the return. */
+	__u64 start_boot_ns;
 };
 
 #define RECORD_ARGS 6
+#define RECORD_VALUES (1 + RECORD_ARGS)
+
+/* Upper halves of what seldom needs them. */
+struct large {
+	__u32 duration_ns;
+	__u32 number; /* upper 16 bits of it */
+};
+
+enum note_kind {
+	NOTE_THREAD = 1,
+	NOTE_LOSS = 2,
+};
+
+/* Whose records with this tid are from here on. In a segment in front of the first of each thread, and when they change. */
+struct thread_note {
+	__u16 bytes;
+	__u8 flags; /* RECORD_NOTE */
+	__u8 kind;
+	__u32 tid;
+	__u32 pid; /* process, i.e. thread group */
+	__u32 reserved;
+	char comm[16];
+};
+
+/* So many calls could not be recorded since the record in front. */
+struct loss_note {
+	__u16 bytes;
+	__u8 flags; /* RECORD_NOTE */
+	__u8 kind;
+	__u32 reserved;
+	__u64 refused;
+	__u64 boot_ns; /* of the first record behind it */
+};
 
 enum capture_flags {
 	CAPTURE_FAULT = 1,          /* the memory could not be read, neither when the call began nor when it returned */
 	CAPTURE_LENGTH_UNKNOWN = 2, /* there is more, nobody knows how much */
+	CAPTURE_CUT = 4,            /* the bytes are followed by a __u64: how many the memory really has */
 };
 
-/* What a pointer pointed to; followed by the bytes, padded to a multiple of 8. */
+/* What a pointer pointed to; followed by the bytes, padded to a multiple of 4. */
 struct capture {
+	/* Lower 3 bits. Above them the part: 0 the data itself, 1 the name in a msghdr; 2 and 3 those of the second message. */
 	__u8 arg;
-	__u8 part; /* 0 the data itself, 1 the name in a msghdr; 2 and 3 those of the second message and so on */
 	__u8 flags;
-	__u8 reserved;
-	__u16 bytes;  /* captured */
-	__u16 reserved2;
-	__u64 length; /* that the memory really has, at least bytes */
+	__u16 bytes; /* captured */
 };
 
-/* Of one capture. A longer text or buffer is cut, and its real length kept. */
+#define CAPTURE_PART_SHIFT 3
+
+/* Of one capture at most. A longer text or buffer is cut, and its real length kept. */
 #define CAPTURE_BYTES 256
+/* Of one capture, its header and length included. */
+#define CAPTURE_ROOM (CAPTURE_BYTES + 16)
 /* Of all captures of one call: four rules, one of which may be a msghdr with its name. */
-#define CAPTURES_BYTES (5 * (CAPTURE_BYTES + 16))
-#define RECORD_MAX_BYTES (64 + 8 * RECORD_ARGS + CAPTURES_BYTES)
+#define CAPTURES_BYTES (5 * CAPTURE_ROOM)
+/* Of a record in front of its captures, and with them. */
+#define RECORD_HEAD_MAX_BYTES (24 + 8 + 8 * RECORD_VALUES)
+#define RECORD_MAX_BYTES (RECORD_HEAD_MAX_BYTES + CAPTURES_BYTES)
 
 enum capture_kind {
 	CAPTURE_NONE,
@@ -163,7 +202,7 @@ struct control {
 	__u32 generation; /* changes with every change of who is recorded */
 	__u32 recording;
 	__u32 claiming; /* new containers take free slots by themselves */
-	__u32 reserved;
+	__u32 by_mntns; /* some are recorded by their mount namespaces */
 };
 
 /* What the programs count. */
@@ -189,12 +228,18 @@ struct slot {
 	__u64 claimed_boot_ns;
 };
 
-/* Per ring and CPU: what is written next, and what could not be recorded. */
+/* Per ring and CPU: what is written next, and what could not be. */
 struct cursor {
-	__u64 sequence;
-	__u32 segment;
-	__u32 used;
-	__u64 refused; /* records for which there was no room, or no ring */
+	__u64 sequence;  /* of the next record; notes are not counted */
+	__u64 turn;      /* segments begun after the first; one more before anything of a segment is overwritten */
+	__u32 segment;   /* that is written, counted within the part */
+	__u32 used;      /* bytes of its data */
+	__u64 refused;   /* calls for which there was no room, or no memory */
+	__u64 noted;     /* of those, the ones that a loss_note tells */
+	__u64 truncated; /* records without all of what their pointers pointed to */
+	__u64 failed;    /* captures of memory that could not be read */
+	__u32 busy;      /* somebody writes; asked only where programs can be preempted */
+	__u32 reserved;
 };
 
 #endif

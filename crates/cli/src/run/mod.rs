@@ -9,6 +9,7 @@ pub(crate) mod flags;
 mod manifest;
 mod scan;
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -72,7 +73,7 @@ pub(crate) fn run(context: &Context, raw: RawArgs) -> anyhow::Result<ExitCode> {
         Err(error) => flags::hint_at_dashes(error, raw.rest.iter().any(|word| word == "--")).exit(),
     };
     hint_at_command(&matches, &name);
-    require_rights()?;
+    require_rights("gizmo run")?;
     let options = options(&matches, values(&matches, &params)?, &name)?;
     finish(gizmo_runtime::run(open, options).map_err(|error| name_image(error, &name))?)
 }
@@ -88,7 +89,7 @@ fn run_manifest(context: &Context, raw: &RawArgs) -> anyhow::Result<ExitCode> {
     let spec = manifest::read(file.context("no manifest named")?)?;
     let (_, open) = open(context, &spec.image).with_context(|| spec.origin().to_owned())?;
     let values = spec.values(&params(&open))?;
-    require_rights()?;
+    require_rights("gizmo run")?;
     let options = options(&matches, values, &spec.image)?;
     let ending = gizmo_runtime::run(open, options);
     finish(ending.map_err(|error| name_image(error, &spec.image))?)
@@ -130,6 +131,12 @@ fn params(open: &OpenGadget) -> Vec<Param> {
     params.extend(flags::output_params());
     params.extend(containers::params());
     params
+}
+
+/// The names of the flags with which an image can be run.
+pub(crate) fn flag_names(context: &Context, image: &str) -> anyhow::Result<HashSet<String>> {
+    let (_, open) = open(context, image)?;
+    Ok(params(&open).into_iter().map(|param| param.key).collect())
 }
 
 fn finish(ending: Ending) -> anyhow::Result<ExitCode> {
@@ -278,7 +285,7 @@ pub(crate) fn terminal_width(stream: impl AsFd + IsTerminal) -> Option<u16> {
 }
 
 /// Says early and in one sentence what the kernel would say late and in many.
-fn require_rights() -> anyhow::Result<()> {
+pub(crate) fn require_rights(command: &str) -> anyhow::Result<()> {
     use rustix::thread::CapabilitySet;
     let effective = rustix::thread::capabilities(None)
         .map(|sets| sets.effective)
@@ -286,7 +293,7 @@ fn require_rights() -> anyhow::Result<()> {
     // CAP_SYS_ADMIN includes the two others; namespaces and the look-up of inner maps need it in any case.
     let enough = effective.contains(CapabilitySet::SYS_ADMIN);
     if !enough {
-        bail!("`gizmo run` must be run as root (it needs the capability CAP_SYS_ADMIN)");
+        bail!("`{command}` must be run as root (it needs the capability CAP_SYS_ADMIN)");
     }
     Ok(())
 }

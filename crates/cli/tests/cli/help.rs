@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::{Gizmo, golden};
 
 /// What has a help text of its own; `gizmo` itself first.
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 21] = [
     "",
     "run",
     "run traceloop",
@@ -25,6 +25,8 @@ const COMMANDS: [&str; 19] = [
     "filter",
     "filter show",
     "filter set",
+    "bench",
+    "bench overhead",
 ];
 
 #[track_caller]

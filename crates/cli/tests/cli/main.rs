@@ -3,6 +3,7 @@
 //! Everything in `root` loads eBPF programs and is ignored by default; the rest needs no rights, no network and no
 //! kernel feature. Every test has a store of its own.
 
+mod bench;
 mod build;
 mod containers;
 mod damage;

@@ -39,7 +39,8 @@ fn push_strace(command: &mut Command, fixture: &Fixture) -> PathBuf {
 fn push_gizmo(command: &mut Command, output: &Path, filter: Option<&str>) {
     command
         .arg(env!("CARGO_BIN_EXE_gizmo"))
-        .args(["run", "traceloop", "-o", "json", "--output-file"])
+        .args(["run", "traceloop", "--capture-length", "256"])
+        .args(["-o", "json", "--output-file"])
         .arg(output);
     if let Some(filter) = filter {
         command.args(["--syscall-filters", filter]);

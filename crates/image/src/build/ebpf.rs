@@ -54,7 +54,8 @@ pub(super) fn compile(
         let mut clang = Command::new(&llvm.clang);
         // Clang believes `PWD` when it names the current directory, links and all.
         clang.current_dir(dir).env("PWD", dir);
-        clang.args(["-target", "bpf", "-Wall", "-g", "-O2"]);
+        // Newer compilers choose this instruction set by themselves; kernels since 5.10 know it.
+        clang.args(["-target", "bpf", "-mcpu=v3", "-Wall", "-g", "-O2"]);
         if spec.deny_warnings {
             clang.arg("-Werror");
         }

@@ -46,19 +46,22 @@ impl Clock {
         }
         let offset = self.zone.to_offset(time);
         let local = offset.to_datetime(time);
-        // Writing to the scratch text cannot fail.
-        let _ = write!(
-            out,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}",
-            local.year(),
-            local.month(),
-            local.day(),
-            local.hour(),
-            local.minute(),
-            local.second(),
-            local.subsec_nanosecond(),
-        );
+        // The number, of how many digits, and what stands before it.
+        let parts = [
+            ("", local.year().unsigned_abs().into(), 4),
+            ("-", local.month().unsigned_abs().into(), 2),
+            ("-", local.day().unsigned_abs().into(), 2),
+            ("T", local.hour().unsigned_abs().into(), 2),
+            (":", local.minute().unsigned_abs().into(), 2),
+            (":", local.second().unsigned_abs().into(), 2),
+            (".", local.subsec_nanosecond().unsigned_abs(), 9),
+        ];
+        for (before, number, digits) in parts {
+            out.push(before);
+            write_digits(number, digits, out);
+        }
         let minutes = offset.seconds() / 60;
+        // Writing to the scratch text cannot fail.
         let _ = match minutes {
             0 => out.write_str("Z"),
             _ => {
@@ -68,6 +71,18 @@ impl Clock {
             }
         };
     }
+}
+
+/// The last `digits` digits of a number, at most ten, with zeros in front; the machinery of `write!` takes several times as
+/// long, and this is done for every event.
+fn write_digits(mut number: u32, digits: usize, out: &mut Scratch) {
+    let mut text = [b'0'; 10];
+    let text = &mut text[..digits.min(10)];
+    for place in text.iter_mut().rev() {
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    out.push(std::str::from_utf8(text).unwrap_or_default());
 }
 
 /// The elements of Go's layouts, longer ones before those they start with.

@@ -3,6 +3,7 @@
 //! What passes here can be read by any reader, `serde_json` and Go's `encoding/json` among them: numbers are within the
 //! range of 64-bit floating point, escaped surrogates come in pairs, and nesting is limited.
 
+use super::text::plain_bytes;
 use super::{Style, break_line};
 
 /// Deeper texts stay strings; together with the levels of fields this is below the 128 levels of `serde_json`.
@@ -119,6 +120,7 @@ impl Scanner<'_> {
         let start = self.at;
         self.at += 1;
         loop {
+            self.at += plain_bytes(&self.text[self.at..]);
             let byte = *self.text.get(self.at)?;
             self.at += 1;
             match byte {
@@ -175,7 +177,8 @@ impl Scanner<'_> {
         let zero = self.text.get(self.at) == Some(&b'0');
         let first = self.at;
         self.digits()?;
-        if zero && self.at > first + 1 {
+        let digits = self.at - first;
+        if zero && digits > 1 {
             return None;
         }
         if self.text.get(self.at) == Some(&b'.') {
@@ -190,6 +193,11 @@ impl Scanner<'_> {
             self.digits()?;
         }
         let number = &self.text[start..self.at];
+        // Without an exponent it takes more digits than these to leave the range.
+        if self.at == first + digits && digits < 300 {
+            out.extend_from_slice(number);
+            return Some(());
+        }
         let value: f64 = std::str::from_utf8(number).ok()?.parse().ok()?;
         if !value.is_finite() {
             return None;

@@ -9,7 +9,6 @@
 mod embed;
 mod text;
 
-use std::io::Write;
 use std::sync::Arc;
 
 use gizmo_model::field::extend;
@@ -176,20 +175,14 @@ fn write_leaf(field: &Field, element: &Element, out: &mut Vec<u8>) {
 }
 
 fn write_scalar(kind: Kind, bits: u64, out: &mut Vec<u8>) {
-    // Writing to a vector cannot fail.
-    let _ = match kind {
-        Kind::Bool => write!(out, "{}", bits == 1),
-        Kind::Float32 => {
-            text::write_float32(value::float32(bits), out);
-            Ok(())
-        }
-        Kind::Float64 => {
-            text::write_float64(f64::from_bits(bits), out);
-            Ok(())
-        }
-        kind if kind.is_signed() => write!(out, "{}", bits as i64),
-        _ => write!(out, "{bits}"),
-    };
+    let mut digits = itoa::Buffer::new();
+    match kind {
+        Kind::Bool => out.extend_from_slice(if bits == 1 { b"true" } else { b"false" }),
+        Kind::Float32 => text::write_float32(value::float32(bits), out),
+        Kind::Float64 => text::write_float64(f64::from_bits(bits), out),
+        kind if kind.is_signed() => out.extend_from_slice(digits.format(bits as i64).as_bytes()),
+        _ => out.extend_from_slice(digits.format(bits).as_bytes()),
+    }
 }
 
 /// A list of numbers or truth values; of the other kinds there are no lists, so their bytes are shown.

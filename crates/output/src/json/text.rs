@@ -6,6 +6,10 @@ use std::io::Write;
 pub(super) fn write_string(text: &[u8], out: &mut Vec<u8>) {
     out.reserve(text.len() + 2);
     out.push(b'"');
+    // Most texts are whole here.
+    let plain = plain_bytes(text);
+    out.extend_from_slice(&text[..plain]);
+    let text = &text[plain..];
     for chunk in text.utf8_chunks() {
         write_valid(chunk.valid(), out);
         for _ in chunk.invalid() {
@@ -13,6 +17,35 @@ pub(super) fn write_string(text: &[u8], out: &mut Vec<u8>) {
         }
     }
     out.push(b'"');
+}
+
+/// How many bytes there are before the first that is a quote, a backslash, a control character or no ASCII.
+pub(super) fn plain_bytes(text: &[u8]) -> usize {
+    const STEP: usize = size_of::<u64>();
+    let mut done = 0;
+    while done < text.len() {
+        let mut step = [b' '; STEP];
+        let rest = &text[done..];
+        match rest.first_chunk() {
+            Some(whole) => step = *whole,
+            None => step[..rest.len()].copy_from_slice(rest),
+        }
+        let special = special_bytes(u64::from_le_bytes(step));
+        if special != 0 {
+            return done + special.trailing_zeros() as usize / 8;
+        }
+        done += STEP;
+    }
+    text.len()
+}
+
+/// The highest bit of the lowest byte that is special; bits of higher bytes may be wrong, since subtraction borrows from them.
+fn special_bytes(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHEST: u64 = ONES << 7;
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & HIGHEST;
+    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (word & HIGHEST) | below(word, 0x20) | equal(b'"') | equal(b'\\')
 }
 
 fn write_valid(text: &str, out: &mut Vec<u8>) {
@@ -118,6 +151,30 @@ mod tests {
             string("\u{2028}\u{2029}\u{20ac}".as_bytes()),
             "\"\\u2028\\u2029\u{20ac}\""
         );
+    }
+
+    #[test]
+    fn special_bytes_are_found_at_every_place() {
+        for length in 0..70 {
+            let plain = vec![b'a'; length];
+            assert_eq!(plain_bytes(&plain), length);
+            for at in 0..length {
+                for special in [b'"', b'\\', 0, 0x1f, 0x80, 0xff] {
+                    let mut text = plain.clone();
+                    text[at] = special;
+                    assert_eq!(plain_bytes(&text), at, "{special} {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn strings_are_whole_wherever_something_is_escaped() {
+        for length in 0..40 {
+            let text = format!("{}\"{}", "a".repeat(length), "b".repeat(40 - length));
+            let escaped = format!("\"{}\\\"{}\"", "a".repeat(length), "b".repeat(40 - length));
+            assert_eq!(string(text.as_bytes()), escaped);
+        }
     }
 
     #[test]

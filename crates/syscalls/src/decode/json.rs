@@ -1,7 +1,7 @@
 //! Decoded arguments as JSON, with the escapes of the product's JSON output.
 
 use super::DecodedArg;
-use super::text::push;
+use super::text::{is_plain, push};
 
 /// Appends the arguments as a JSON array: `[{"name":…,"value":…,"text":…|null,"len":…|null,"truncated":…}]`.
 pub fn args_json(args: &[DecodedArg], out: &mut String) {
@@ -24,14 +24,27 @@ pub fn args_json(args: &[DecodedArg], out: &mut String) {
             Some(len) => push(out, format_args!(",\"len\":{len}")),
             None => out.push_str(",\"len\":null"),
         }
-        push(out, format_args!(",\"truncated\":{}}}", arg.truncated));
+        out.push_str(match arg.truncated {
+            true => ",\"truncated\":true}",
+            false => ",\"truncated\":false}",
+        });
     }
     out.push(']');
 }
 
 fn string(text: &str, out: &mut String) {
     out.push('"');
-    for char in text.chars() {
+    let mut rest = text;
+    while !rest.is_empty() {
+        // Mostly all of it.
+        let plain = rest.bytes().take_while(|&byte| is_plain(byte)).count();
+        let (whole, special) = rest.split_at(plain);
+        out.push_str(whole);
+        rest = special;
+        let Some(char) = rest.chars().next() else {
+            break;
+        };
+        rest = &rest[char.len_utf8()..];
         match char {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),

@@ -163,6 +163,13 @@ fn is_mode_type(ctype: &str) -> bool {
 }
 
 fn class(ctype: &str, abi: Abi) -> Class {
+    // Most parameters, without taking their type apart.
+    match ctype {
+        "int" => return Class::Signed(32),
+        "unsigned int" => return Class::Unsigned(32),
+        "unsigned long" | "size_t" => return Class::Unsigned(word_bits(abi)),
+        _ => {}
+    }
     if ctype.contains('*') {
         return Class::Address;
     }

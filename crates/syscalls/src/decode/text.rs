@@ -43,13 +43,29 @@ pub(super) fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
 
 fn escape(bytes: &[u8], is_special: impl Fn(char) -> bool, out: &mut String) {
     for chunk in bytes.utf8_chunks() {
-        for char in chunk.valid().chars() {
-            escape_char(char, &is_special, out);
+        let mut rest = chunk.valid();
+        while !rest.is_empty() {
+            // Mostly all of it.
+            let plain = rest
+                .bytes()
+                .take_while(|&byte| is_plain(byte) && !is_special(byte.into()));
+            let (whole, special) = rest.split_at(plain.count());
+            out.push_str(whole);
+            rest = special;
+            if let Some(char) = rest.chars().next() {
+                escape_char(char, &is_special, out);
+                rest = &rest[char.len_utf8()..];
+            }
         }
         for byte in chunk.invalid() {
             push(out, format_args!("\\x{byte:02x}"));
         }
     }
+}
+
+/// Whether a byte is a character that stands for itself between quotes.
+pub(super) fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')
 }
 
 fn escape_char(char: char, is_special: &impl Fn(char) -> bool, out: &mut String) {

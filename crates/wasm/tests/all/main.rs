@@ -1,5 +1,6 @@
 //! Tests of the host with guests written as text, well-behaved and hostile ones; see `support` for the notation.
 
+mod batch;
 mod cache;
 mod datasource;
 mod field;

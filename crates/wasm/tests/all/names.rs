@@ -4,7 +4,8 @@ use gizmo_wasm::WasmEngine;
 
 use crate::support::{World, module_text, plain};
 
-const TEXTS: [&str; 10] = [
+const TEXTS: [&str; 11] = [
+    include_str!("batch.rs"),
     include_str!("datasource.rs"),
     include_str!("field.rs"),
     include_str!("hostile.rs"),
@@ -33,5 +34,5 @@ fn every_function_links() {
     }
     let module = plain(&module_text(&calls));
     gizmo_wasm::Guest::instantiate(&module, World::new().context()).unwrap();
-    assert_eq!(WasmEngine::host_functions().count(), 50);
+    assert_eq!(WasmEngine::host_functions().count(), 51);
 }

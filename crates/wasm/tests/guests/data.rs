@@ -30,6 +30,25 @@ pub fn dataarray(module: &Module) {
     assert_eq!(*seen.lock().unwrap(), [expected]);
 }
 
+pub fn databatch(module: &Module) {
+    let world = world();
+    let guest = init(module, world.context());
+    let numbers = source(&world, "numbers");
+    let (number, text) = (
+        numbers.field("number").unwrap(),
+        numbers.field("text").unwrap(),
+    );
+    let seen = collect(&numbers, move |element| {
+        let text = String::from_utf8(text.text(element).unwrap().to_vec());
+        (number.value(element).unwrap().cast_signed(), text.unwrap())
+    });
+    let ((), lines) = logged(|| finish(&guest));
+    assert!(errors(&lines).is_empty(), "{lines:?}");
+    let seen: Vec<(i64, String)> = seen.lock().unwrap().concat();
+    let expected: Vec<(i64, String)> = (0..10_000).map(|n| (-n, (-n).to_string())).collect();
+    assert_eq!(seen, expected);
+}
+
 pub fn dataemit(module: &Module) {
     let world = world();
     let old = world.source("old_ds", Shape::Array);

@@ -53,6 +53,7 @@ guests! {
     "badguest" badguest: misuse;
     "config" config: system;
     "dataarray" dataarray: data;
+    "databatch" databatch: data;
     "dataemit" dataemit: data;
     "discard" discard: data;
     "example-enrich" example_enrich: examples;

@@ -1,16 +1,17 @@
-//! The data source `traceloop`: a record becomes an event.
+//! The data sources `traceloop`, in which a record becomes an event, and `traceloop_lost`, which says what is missing.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use gizmo_bpf_abi::recorder as abi;
-use gizmo_guest::{DataSource, DataSourceKind, Error, Field, Text};
+use gizmo_guest::{Batch, DataSource, DataSourceKind, Error, Field, Text};
 use gizmo_syscalls::capture::{self, CaptureRule};
 use gizmo_syscalls::decode::{Call, Capture, Outcome, args_json, decode};
 use gizmo_syscalls::{Abi, Declaration, socketcall, table};
 
-use crate::rules;
-use crate::segment::Record;
+use crate::ring::{Loss, Reason};
+use crate::segment::{Record, Thread};
+use crate::{options, rules};
 
 /// What is known of a call, looked up once.
 struct Known {
@@ -19,9 +20,16 @@ struct Known {
     rules: Vec<CaptureRule>,
 }
 
-/// The data source and its fields.
+/// Whose events they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Container<'a> {
+    pub name: &'a str,
+    pub cgroup_id: u64,
+    pub mntns_id: u64,
+}
+
+/// The data sources and their fields.
 pub struct Events {
-    source: DataSource,
     timestamp: Field<u64>,
     mntns_id: Field<u64>,
     cgroup_id: Field<u64>,
@@ -34,27 +42,22 @@ pub struct Events {
     parameters: Field<Text>,
     ret: Field<Text>,
     error: Field<Text>,
-    duration: Field<u64>,
+    duration: Option<Field<u64>>,
     args: Field<Text>,
+    losses: Losses,
     known: BTreeMap<(Abi, u32, u16), Known>,
     json: String,
+    batch: Batch,
 }
 
 impl Events {
-    /// Creates the data source.
+    /// Creates the data sources.
     pub fn register() -> Result<Self, Error> {
         let source = DataSource::new("traceloop", DataSourceKind::Single)?;
-        let timestamp = source.add_field("timestamp_raw")?;
-        timestamp.add_tag("type:gadget_timestamp")?;
-        let mntns_id = source.add_field("mntns_id")?;
-        mntns_id.add_tag("type:gadget_mntns_id")?;
-        let cgroup_id = source.add_field("cgroup_id")?;
-        cgroup_id.add_tag("type:gizmo_cgroup_id")?;
-        let events = Self {
-            source,
-            timestamp,
-            mntns_id,
-            cgroup_id,
+        Ok(Self {
+            timestamp: tagged(source, "timestamp_raw", "type:gadget_timestamp")?,
+            mntns_id: tagged(source, "mntns_id", "type:gadget_mntns_id")?,
+            cgroup_id: tagged(source, "cgroup_id", "type:gizmo_cgroup_id")?,
             cpu: source.add_field("cpu")?,
             pid: source.add_field("pid")?,
             tid: source.add_field("tid")?,
@@ -64,23 +67,25 @@ impl Events {
             parameters: source.add_field("parameters")?,
             ret: source.add_field("ret")?,
             error: source.add_field("error")?,
-            duration: source.add_field("duration_raw")?,
+            duration: options::has_durations()?
+                .then(|| tagged(source, "duration_raw", "type:gadget_duration"))
+                .transpose()?,
             args: source.add_field("args")?,
+            losses: Losses::register()?,
             known: BTreeMap::new(),
             json: String::new(),
-        };
-        events.duration.add_tag("type:gadget_duration")?;
-        Ok(events)
+            batch: source.new_batch(),
+        })
     }
 
     /// Emits a record of a container.
     pub fn emit(
         &mut self,
         native: Abi,
-        cgroup_id: u64,
-        mntns_id: u64,
+        container: Container<'_>,
         cpu: u32,
         record: &Record<'_>,
+        thread: &Thread,
     ) -> Result<(), Error> {
         let call_abi = Abi::from_number(record.abi).unwrap_or(native);
         let known = self
@@ -104,24 +109,112 @@ impl Events {
         self.json.clear();
         args_json(&decoded.args, &mut self.json);
 
-        let packet = self.source.new_packet()?;
+        let mut row = self.batch.row();
+        self.timestamp.put(&mut row, record.start_boot_ns);
+        self.mntns_id.put(&mut row, container.mntns_id);
+        self.cgroup_id.put(&mut row, container.cgroup_id);
+        self.cpu
+            .put(&mut row, u16::try_from(cpu).unwrap_or(u16::MAX));
+        self.pid.put(&mut row, thread.pid);
+        self.tid.put(&mut row, record.tid);
+        self.comm
+            .put(&mut row, &String::from_utf8_lossy(thread.comm()));
+        self.abi.put(&mut row, call_abi.name());
+        self.syscall.put(&mut row, &known.name);
+        self.parameters.put(&mut row, &decoded.parameters);
+        self.ret.put(&mut row, &decoded.ret);
+        self.error.put(&mut row, decoded.error);
+        if let Some(duration) = self.duration {
+            duration.put(&mut row, record.duration_ns);
+        }
+        self.args.put(&mut row, &self.json);
+        row.add()
+    }
+
+    /// Emits what waits in the batch.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.batch.emit()
+    }
+}
+
+/// What is missing among the events.
+struct Losses {
+    source: DataSource,
+    timestamp: Field<u64>,
+    mntns_id: Field<u64>,
+    cgroup_id: Field<u64>,
+    cpu: Field<u16>,
+    lost: Field<u64>,
+    reason: Field<Text>,
+    message: Field<Text>,
+}
+
+impl Losses {
+    fn register() -> Result<Self, Error> {
+        let source = DataSource::new("traceloop_lost", DataSourceKind::Single)?;
+        Ok(Self {
+            source,
+            timestamp: tagged(source, "timestamp_raw", "type:gadget_timestamp")?,
+            mntns_id: tagged(source, "mntns_id", "type:gadget_mntns_id")?,
+            cgroup_id: tagged(source, "cgroup_id", "type:gizmo_cgroup_id")?,
+            cpu: source.add_field("cpu")?,
+            lost: source.add_field("lost")?,
+            reason: source.add_field("reason")?,
+            message: source.add_field("message")?,
+        })
+    }
+}
+
+impl Events {
+    /// Says that something of a container is missing.
+    pub fn emit_loss(
+        &mut self,
+        container: Container<'_>,
+        cpu: u32,
+        loss: &Loss,
+    ) -> Result<(), Error> {
+        // Between the calls where it belongs.
+        self.flush()?;
+        let losses = &self.losses;
+        let packet = losses.source.new_packet()?;
         let data = packet.data();
-        self.timestamp.set(data, record.start_boot_ns)?;
-        self.mntns_id.set(data, mntns_id)?;
-        self.cgroup_id.set(data, cgroup_id)?;
-        self.cpu.set(data, u16::try_from(cpu).unwrap_or(u16::MAX))?;
-        self.pid.set(data, record.pid)?;
-        self.tid.set(data, record.tid)?;
-        self.comm.set(data, &String::from_utf8_lossy(record.comm))?;
-        self.abi.set(data, call_abi.name())?;
-        self.syscall.set(data, &known.name)?;
-        self.parameters.set(data, &decoded.parameters)?;
-        self.ret.set(data, &decoded.ret)?;
-        self.error.set(data, decoded.error)?;
-        self.duration.set(data, record.duration_ns)?;
-        self.args.set(data, &self.json)?;
+        losses.timestamp.set(data, loss.boot_ns)?;
+        losses.mntns_id.set(data, container.mntns_id)?;
+        losses.cgroup_id.set(data, container.cgroup_id)?;
+        losses
+            .cpu
+            .set(data, u16::try_from(cpu).unwrap_or(u16::MAX))?;
+        losses.lost.set(data, loss.count)?;
+        losses.reason.set(data, loss.reason.name())?;
+        let what = loss_text(loss.reason, loss.count, container.name);
+        losses.message.set(data, &format!("{what} (CPU {cpu})"))?;
         packet.emit()
     }
+}
+
+/// What is missing, in words.
+pub fn loss_text(reason: Reason, count: u64, container: &str) -> String {
+    match reason {
+        Reason::Overwritten => {
+            format!("{count} older calls of `{container}` were overwritten by newer ones")
+        }
+        Reason::Refused => format!("{count} calls of `{container}` could not be recorded"),
+        Reason::Damaged => {
+            format!("{count} calls of `{container}` are in damaged parts of its ring and not shown")
+        }
+        Reason::Truncated => format!(
+            "of {count} calls of `{container}` not all contents are recorded, for lack of room"
+        ),
+        Reason::Failed => {
+            format!("{count} contents of arguments of `{container}` could not be read")
+        }
+    }
+}
+
+fn tagged(source: DataSource, name: &str, tag: &str) -> Result<Field<u64>, Error> {
+    let field = source.add_field(name)?;
+    field.add_tag(tag)?;
+    Ok(field)
 }
 
 fn outcome(record: &Record<'_>) -> Outcome {

@@ -3,7 +3,7 @@
 //! | phase | file | what |
 //! | --- | --- | --- |
 //! | `init` | `event.rs` | the data source and its fields |
-//! | `pre_start` | `filter.rs` | the filter is parsed and resolved, before anything is loaded; containers are followed |
+//! | `pre_start` | `filter.rs`, `options.rs` | the parameters are read, before anything is loaded; containers are followed |
 //! | `start` | `rules.rs`, `selection.rs`, `slots.rs` | the maps are filled, the kernel side gets rings to give to containers |
 //! | a container comes or goes | `recorder.rs` | it has got a ring or gets one; the recording of one that ended is shown |
 //! | somebody looks | `recorder/look.rs` | the rings are read, listed or emptied, the filter is changed; recording goes on |
@@ -13,6 +13,7 @@
 
 mod event;
 mod filter;
+mod options;
 mod recorder;
 mod ring;
 mod rules;
@@ -78,7 +79,11 @@ fn recording(
 ) -> Result<(), Error> {
     RECORDER.with_borrow_mut(|recorder| {
         EVENTS.with_borrow_mut(|events| match (recorder, events) {
-            (Some(recorder), Some(events)) => act(recorder, events),
+            (Some(recorder), Some(events)) => {
+                let acted = act(recorder, events);
+                // Nothing is left for whoever asks next.
+                events.flush().and(acted)
+            }
             _ => Err(Error::new("nothing is recorded")),
         })
     })

@@ -8,11 +8,12 @@ use gizmo_bpf_abi::recorder as abi;
 use gizmo_guest::{DataSource, Error, Map, Text, UpdateMode, debug, set_constant, warn};
 use gizmo_syscalls::Abi;
 
-use crate::event::Events;
+use crate::event::{Container, Events, loss_text};
 use crate::filter::Filter;
-use crate::recorder::look::Shown;
+use crate::recorder::look::Told;
+use crate::ring::{Reason, Shown, Totals};
 use crate::slots::{self, Slots};
-use crate::{rules, selection};
+use crate::{options, rules, selection};
 
 const CLAIMS_BYTES: usize = size_of::<abi::claims>();
 
@@ -29,6 +30,7 @@ pub struct ContainerEvent {
 /// Sets what the programs must know before they are loaded.
 pub fn size_programs(filter: &Filter) -> Result<(), Error> {
     set_constant("filter_on", u8::from(!filter.selected.is_empty()))?;
+    options::apply()?;
     slots::layout()?.apply()
 }
 
@@ -64,6 +66,41 @@ struct Recorded {
     slot: Option<u32>,
 }
 
+impl Recorded {
+    fn container(&self) -> Container<'_> {
+        Container {
+            name: &self.name,
+            cgroup_id: self.who.cgroup_id,
+            mntns_id: self.who.mntns_id,
+        }
+    }
+}
+
+fn emit(
+    events: &mut Events,
+    native: Abi,
+    container: Container<'_>,
+    cpu: u32,
+    shown: Shown<'_>,
+) -> Result<(), Error> {
+    match shown {
+        Shown::Record(record, thread) => events.emit(native, container, cpu, record, thread),
+        Shown::Loss(loss) => events.emit_loss(container, cpu, &loss),
+    }
+}
+
+/// Says what is missing in all.
+fn tell_lost(name: &str, totals: &Totals) {
+    for (&reason, &count) in &totals.lost {
+        let text = loss_text(reason, count, name);
+        match reason {
+            // Programs pass wrong addresses for many reasons; each is marked at its call.
+            Reason::Failed => debug!("{text}"),
+            _ => warn!("{text}"),
+        }
+    }
+}
+
 /// How the programs find a container: by its cgroup, and by its mount namespace only where it has none, since the kernel
 /// reuses the numbers of namespaces at once.
 #[derive(Debug, Clone, Copy)]
@@ -92,11 +129,13 @@ pub struct Recorder {
     control: Map,
     claims: Map,
     generation: u32,
+    /// Somebody is or was recorded by the mount namespace.
+    by_mntns: bool,
     recorded: Vec<Recorded>,
     /// Containers for which there was no ring, and which have been told of.
     refused: u64,
     /// What followers have been shown of each slot, by their numbers.
-    followers: BTreeMap<u32, BTreeMap<u32, Shown>>,
+    followers: BTreeMap<u32, BTreeMap<u32, Told>>,
 }
 
 impl Recorder {
@@ -113,6 +152,7 @@ impl Recorder {
             control: Map::get(".data.control")?,
             claims: Map::get(".data.claims")?,
             generation: 0,
+            by_mntns: false,
             recorded: Vec::new(),
             refused: 0,
             followers: BTreeMap::new(),
@@ -174,7 +214,10 @@ impl Recorder {
             0,
         ];
         let added = match who.cgroup_id {
-            0 => self.mntns.update(&who.mntns_id, &entry, UpdateMode::Any),
+            0 => {
+                self.by_mntns = true;
+                self.mntns.update(&who.mntns_id, &entry, UpdateMode::Any)
+            }
             id => self.cgroups.update(&id, &entry, UpdateMode::NoExist),
         };
         if let Err(error) = added {
@@ -268,27 +311,16 @@ impl Recorder {
     }
 
     fn show(&self, recorded: &Recorded, slot: u32, events: &mut Events) -> Result<(), Error> {
-        let name = &recorded.name;
-        let who = recorded.who;
-        let (totals, refused) = self.slots.read(slot, |cpu, record| {
-            events.emit(self.filter.native, who.cgroup_id, who.mntns_id, cpu, record)
+        let (native, container) = (self.filter.native, recorded.container());
+        let totals = self.slots.read(slot, |cpu, shown| {
+            emit(events, native, container, cpu, shown)
         })?;
-        debug!("{} calls of `{name}` recorded", totals.records);
-        if totals.overwritten > 0 {
-            warn!(
-                "{} older calls of `{name}` were overwritten by newer ones",
-                totals.overwritten
-            );
-        }
-        if refused > 0 {
-            warn!("{refused} calls of `{name}` could not be recorded");
-        }
-        if totals.damaged > 0 {
-            warn!(
-                "{} segments of `{name}` were damaged; the rest of each is not shown",
-                totals.damaged
-            );
-        }
+        events.flush()?;
+        debug!(
+            "{} calls of `{}` recorded in {} bytes",
+            totals.records, container.name, totals.bytes
+        );
+        tell_lost(container.name, &totals);
         Ok(())
     }
 
@@ -317,9 +349,15 @@ impl Recorder {
         self.generation += 1;
         let is_recording = u32::from(is_recording);
         let claims = u32::from(!gizmo_guest::follows_command()?);
+        let by_mntns = u32::from(self.by_mntns);
         self.control.update(
             &0u32,
-            &[self.generation, is_recording, is_recording & claims, 0],
+            &[
+                self.generation,
+                is_recording,
+                is_recording & claims,
+                by_mntns,
+            ],
             UpdateMode::Any,
         )
     }
@@ -348,6 +386,7 @@ mod tests {
     fn control_and_claims_lie_as_in_the_header_file() {
         assert_eq!(offset_of!(abi::control, recording), 4);
         assert_eq!(offset_of!(abi::control, claiming), 8);
+        assert_eq!(offset_of!(abi::control, by_mntns), 12);
         assert_eq!(size_of::<abi::control>(), 16);
         assert_eq!(offset_of!(abi::claims, refused), 8);
         assert_eq!(offset_of!(abi::recorded, epoch), 4);

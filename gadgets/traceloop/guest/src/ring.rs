@@ -1,10 +1,13 @@
 //! One container's ring, read CPU by CPU and merged by the time at which the calls returned.
 //!
-//! Memory is bounded by one segment per CPU, however long the recording.
+//! Memory is bounded by one segment per CPU, however long the recording. The programs may go on writing meanwhile: what they
+//! overwrite while it is read is not shown, and counted like everything else that was overwritten.
+
+use std::collections::BTreeMap;
 
 use gizmo_bpf_abi::recorder as abi;
 
-use crate::segment::Record;
+use crate::segment::{Entry, Record, Thread};
 
 const SEGMENT_BYTES: usize = abi::SEGMENT_BYTES as usize;
 const HEADER_BYTES: usize = abi::SEGMENT_HEADER_BYTES as usize;
@@ -13,187 +16,377 @@ const HEADER_BYTES: usize = abi::SEGMENT_HEADER_BYTES as usize;
 pub trait Segments {
     /// Copies a segment; `false` when it cannot be read.
     fn copy(&self, index: u32, into: &mut [u8]) -> bool;
+
+    /// How many segments after the first a CPU has begun by now.
+    fn turn(&self, cpu: u32) -> u64;
 }
 
-/// The part of a ring that one CPU writes.
-struct CpuPart {
-    cpu: u32,
-    /// Number of the first record that belongs to the container.
-    from: u64,
-    /// Number of the first record that is left out.
-    until: u64,
-    /// Segments not yet read, the oldest last.
-    unread: Vec<u32>,
-    bytes: Vec<u8>,
-    at: usize,
-    end: usize,
-    /// Number of the record at `at`.
-    sequence: u64,
-    /// Segments that could not be read.
-    unreadable: u64,
+/// What a CPU had written into a ring at some moment, all of its owners together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// Number of the next record.
+    pub sequence: u64,
+    /// Segments begun after the first.
+    pub turn: u64,
+    /// Calls that could not be recorded.
+    pub refused: u64,
+    /// Records without all of what their pointers pointed to.
+    pub truncated: u64,
+    /// Captures of memory that could not be read.
+    pub failed: u64,
 }
 
-impl CpuPart {
-    /// `base` is the first of its segments.
-    fn new(cpu: u32, base: u32, place: Place, segments: u32) -> Self {
-        let newest = place.newest % segments;
-        let unread = (0..segments)
-            .map(|back| base + (newest + segments - back) % segments)
-            .collect();
-        Self {
-            cpu,
-            from: place.from,
-            until: place.until,
-            unread,
-            bytes: Vec::new(),
-            at: 0,
-            end: 0,
-            sequence: 0,
-            unreadable: 0,
-        }
-    }
+/// Which part of a CPU's history is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Span {
+    pub from: Cursor,
+    pub until: Cursor,
+}
 
-    /// The next record, if any is left. Begins the next segment when one is used up, and passes over the records of earlier
-    /// owners.
-    fn peek(&mut self, source: &impl Segments) -> Option<Record<'_>> {
-        loop {
-            if self.sequence >= self.until {
-                return None;
-            }
-            if self.at >= self.end {
-                let index = self.unread.pop()?;
-                self.begin(source, index);
-            } else if self.sequence < self.from {
-                self.skip_one();
-            } else {
-                break;
-            }
-        }
-        Record::parse(&self.bytes[self.at..self.end]).map(|(record, _)| record)
-    }
+/// Why something is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// Newer records took the place of older ones.
+    Overwritten,
+    /// There was no room or no memory for a call when it was made.
+    Refused,
+    /// Bytes of a ring that are no record.
+    Damaged,
+    /// Calls are there, but not all of what their pointers pointed to, for lack of room.
+    Truncated,
+    /// Calls are there, but memory that their pointers pointed to could not be read.
+    Failed,
+}
 
-    fn begin(&mut self, source: &impl Segments, index: u32) {
-        self.bytes.resize(SEGMENT_BYTES, 0);
-        (self.at, self.end) = (0, 0);
-        if !source.copy(index, &mut self.bytes) {
-            self.unreadable += 1;
-            return;
-        }
-        let committed =
-            u32::from_ne_bytes([self.bytes[4], self.bytes[5], self.bytes[6], self.bytes[7]])
-                as usize;
-        if committed > SEGMENT_BYTES - HEADER_BYTES {
-            self.unreadable += 1;
-            return;
-        }
-        let mut first = [0; 8];
-        first.copy_from_slice(&self.bytes[8..16]);
-        self.sequence = u64::from_ne_bytes(first);
-        (self.at, self.end) = (HEADER_BYTES, HEADER_BYTES + committed);
-    }
-
-    fn skip_one(&mut self) {
-        match Record::parse(&self.bytes[self.at..self.end]) {
-            Some((_, length)) => {
-                self.at += length;
-                self.sequence += 1;
-            }
-            // Unreadable bytes: the rest of the segment is given up.
-            None => self.at = self.end,
+impl Reason {
+    /// As in the field `reason`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Overwritten => "overwritten",
+            Self::Refused => "refused",
+            Self::Damaged => "damaged",
+            Self::Truncated => "truncated",
+            Self::Failed => "failed",
         }
     }
 }
 
-/// Where a CPU's part of a ring begins and ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Place {
-    /// Number of the first record that belongs to the container.
-    pub from: u64,
-    /// Number of the first record that is left out.
-    pub until: u64,
-    /// The segment that was written last, counted within the part.
-    pub newest: u32,
+/// Something that is missing, at its place among the records of a CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loss {
+    pub reason: Reason,
+    pub count: u64,
+    /// When the next record that is there returned, or the last if none follows; 0 if there is none at all.
+    pub boot_ns: u64,
+}
+
+/// What is shown, in its order.
+#[derive(Debug, Clone, Copy)]
+pub enum Shown<'a> {
+    Record(&'a Record<'a>, &'a Thread),
+    Loss(Loss),
 }
 
 /// What was read.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Totals {
     /// Records shown.
     pub records: u64,
-    /// Records that newer ones have overwritten.
-    pub overwritten: u64,
-    /// Segments that ended in bytes which are no record.
-    pub damaged: u64,
+    /// Bytes that they have in the ring, notes included.
+    pub bytes: u64,
+    /// What is missing.
+    pub lost: BTreeMap<Reason, u64>,
 }
 
-/// Reads a ring, whose first segment is `base`; `places` are those of the CPUs. `show` gets each record with its CPU, in
-/// the order of their ends.
+/// The part of a ring that one CPU writes.
+struct Part {
+    cpu: u32,
+    /// Of its first segment.
+    base: u32,
+    segments: u32,
+    span: Span,
+    /// The next segment to be read, as a number of turns.
+    turn: u64,
+    bytes: Vec<u8>,
+    /// The entry that is looked at.
+    at: usize,
+    length: usize,
+    end: usize,
+    /// Number of the next record.
+    sequence: u64,
+    is_damaged: bool,
+    threads: BTreeMap<u32, Thread>,
+    /// When the record at `at` returned; `None` when all are read.
+    next_boot_ns: Option<u64>,
+    last_boot_ns: u64,
+    /// What is missing in front of it.
+    losses: Vec<Loss>,
+    refused: u64,
+    read_bytes: u64,
+}
+
+impl Part {
+    fn new(cpu: u32, base: u32, segments: u32, span: Span) -> Self {
+        let oldest = (span.until.turn + 1).saturating_sub(segments.into());
+        Self {
+            cpu,
+            base,
+            segments,
+            span,
+            turn: span.from.turn.max(oldest),
+            bytes: Vec::new(),
+            at: 0,
+            length: 0,
+            end: 0,
+            sequence: span.from.sequence,
+            is_damaged: false,
+            threads: BTreeMap::new(),
+            next_boot_ns: None,
+            last_boot_ns: 0,
+            losses: Vec::new(),
+            refused: 0,
+            read_bytes: 0,
+        }
+    }
+
+    /// Goes on to the next record.
+    fn advance(&mut self, source: &impl Segments) {
+        self.next_boot_ns = None;
+        loop {
+            self.at += self.length;
+            self.length = 0;
+            if self.at >= self.end && !self.begin_next(source) {
+                return self.finish();
+            }
+            if self.step() {
+                return;
+            }
+        }
+    }
+
+    /// Looks at the entry at `at`. True if it is a record to be shown.
+    fn step(&mut self) -> bool {
+        let Some(bytes) = self
+            .bytes
+            .get(self.at..self.end)
+            .filter(|it| !it.is_empty())
+        else {
+            return false;
+        };
+        let Some((entry, length)) = Entry::parse(bytes) else {
+            // The rest of the segment is given up.
+            self.is_damaged = true;
+            self.at = self.end;
+            return false;
+        };
+        self.length = length;
+        match entry {
+            Entry::Thread(thread) => {
+                self.threads.insert(thread.tid, thread);
+                self.read_bytes += length as u64;
+                false
+            }
+            Entry::Loss(loss) => {
+                if self.sequence >= self.span.from.sequence
+                    && self.sequence < self.span.until.sequence
+                {
+                    self.refused += loss.refused;
+                    self.losses.push(Loss {
+                        reason: Reason::Refused,
+                        count: loss.refused,
+                        boot_ns: loss.boot_ns,
+                    });
+                }
+                false
+            }
+            Entry::Record(record) => {
+                let sequence = self.sequence;
+                let (from, until) = (self.span.from.sequence, self.span.until.sequence);
+                if sequence >= until {
+                    self.at = self.end;
+                    self.length = 0;
+                    return false;
+                }
+                self.sequence += 1;
+                if sequence < from {
+                    return false;
+                }
+                let end = record.end_boot_ns();
+                self.next_boot_ns = Some(end);
+                self.last_boot_ns = end;
+                self.read_bytes += length as u64;
+                true
+            }
+        }
+    }
+
+    /// Copies the next segment that is still there. False when there is none.
+    fn begin_next(&mut self, source: &impl Segments) -> bool {
+        while self.turn <= self.span.until.turn {
+            let turn = self.turn;
+            self.turn += 1;
+            let index = self.base + (turn % u64::from(self.segments)) as u32;
+            self.bytes.resize(SEGMENT_BYTES, 0);
+            if !source.copy(index, &mut self.bytes) {
+                self.is_damaged = true;
+                continue;
+            }
+            if source.turn(self.cpu) >= turn + u64::from(self.segments) {
+                // It was begun anew meanwhile.
+                continue;
+            }
+            if self.open() {
+                return true;
+            }
+            self.is_damaged = true;
+        }
+        false
+    }
+
+    /// Begins to read the segment that was copied. False if its header cannot be right.
+    fn open(&mut self) -> bool {
+        let header = &self.bytes[..HEADER_BYTES];
+        let committed = u32::from_ne_bytes([header[4], header[5], header[6], header[7]]) as usize;
+        let mut first = [0; 8];
+        first.copy_from_slice(&header[8..16]);
+        let first = u64::from_ne_bytes(first);
+        if committed > SEGMENT_BYTES - HEADER_BYTES {
+            return false;
+        }
+        (self.at, self.end) = (HEADER_BYTES, HEADER_BYTES + committed);
+        self.threads.clear();
+        // A segment that was never begun says 0.
+        self.miss(first.min(self.span.until.sequence));
+        self.sequence = first;
+        true
+    }
+
+    /// Notes that the records before `sequence` are missing.
+    fn miss(&mut self, sequence: u64) {
+        let expected = self.sequence.max(self.span.from.sequence);
+        if let Some(count) = sequence.checked_sub(expected).filter(|count| *count > 0) {
+            let reason = if self.is_damaged {
+                Reason::Damaged
+            } else {
+                Reason::Overwritten
+            };
+            self.losses.push(Loss {
+                reason,
+                count,
+                boot_ns: 0,
+            });
+        }
+        self.is_damaged = false;
+    }
+
+    /// What is missing behind the last record.
+    fn finish(&mut self) {
+        self.miss(self.span.until.sequence);
+        self.sequence = self.span.until.sequence;
+        let Span { from, until } = self.span;
+        let since = |now: u64, then: u64| now.saturating_sub(then);
+        for (reason, count) in [
+            (
+                Reason::Refused,
+                since(until.refused, from.refused).saturating_sub(self.refused),
+            ),
+            (Reason::Truncated, since(until.truncated, from.truncated)),
+            (Reason::Failed, since(until.failed, from.failed)),
+        ] {
+            if count > 0 {
+                self.losses.push(Loss {
+                    reason,
+                    count,
+                    boot_ns: self.last_boot_ns,
+                });
+            }
+        }
+        // Nothing is said twice, should it be asked again.
+        self.span.from = until;
+        self.refused = 0;
+    }
+
+    /// What is missing in front of the present record, or behind the last.
+    fn take_losses(&mut self) -> impl Iterator<Item = Loss> + use<> {
+        let at = self.next_boot_ns.unwrap_or(self.last_boot_ns);
+        std::mem::take(&mut self.losses)
+            .into_iter()
+            .map(move |loss| Loss {
+                boot_ns: if loss.boot_ns == 0 { at } else { loss.boot_ns },
+                ..loss
+            })
+    }
+}
+
+/// Reads a ring, whose first segment is `base`; `spans` are those of the CPUs. `show` gets each record with its CPU, in
+/// the order of their ends, and what is missing among them.
 pub fn read<E>(
     source: &impl Segments,
     base: u32,
-    places: &[Place],
+    spans: &[Span],
     segments_per_cpu: u32,
-    mut show: impl FnMut(u32, &Record<'_>) -> Result<(), E>,
+    mut show: impl FnMut(u32, Shown<'_>) -> Result<(), E>,
 ) -> Result<Totals, E> {
     let mut totals = Totals::default();
-    let mut parts: Vec<CpuPart> = (0u32..)
-        .zip(places)
-        .map(|(cpu, place)| {
-            let own = base + cpu * segments_per_cpu;
-            CpuPart::new(cpu, own, *place, segments_per_cpu)
-        })
+    let mut parts: Vec<Part> = (0u32..)
+        .zip(spans)
+        .map(|(cpu, span)| Part::new(cpu, base + cpu * segments_per_cpu, segments_per_cpu, *span))
         .collect();
+    let show_losses =
+        |part: &mut Part,
+         totals: &mut Totals,
+         show: &mut dyn FnMut(u32, Shown<'_>) -> Result<(), E>| {
+            for loss in part.take_losses() {
+                *totals.lost.entry(loss.reason).or_default() += loss.count;
+                show(part.cpu, Shown::Loss(loss))?;
+            }
+            Ok(())
+        };
     for part in &mut parts {
-        if part.peek(source).is_some() {
-            totals.overwritten += part.sequence.saturating_sub(part.from);
+        part.advance(source);
+        if part.next_boot_ns.is_none() {
+            show_losses(part, &mut totals, &mut show)?;
         }
     }
-    while let Some(position) = earliest(&mut parts, source, &mut totals) {
-        let part = &mut parts[position];
-        let cpu = part.cpu;
-        if let Some(record) = part.peek(source) {
-            show(cpu, &record)?;
+    let nobody = Thread::default();
+    while let Some(part) = parts
+        .iter_mut()
+        .filter(|part| part.next_boot_ns.is_some())
+        .min_by_key(|part| part.next_boot_ns)
+    {
+        show_losses(part, &mut totals, &mut show)?;
+        if let Some((Entry::Record(record), _)) = Entry::parse(&part.bytes[part.at..part.end]) {
+            let thread = part.threads.get(&record.tid).unwrap_or(&nobody);
+            show(part.cpu, Shown::Record(&record, thread))?;
             totals.records += 1;
         }
-        part.skip_one();
-    }
-    totals.damaged += parts.iter().map(|part| part.unreadable).sum::<u64>();
-    Ok(totals)
-}
-
-/// The part whose next record ended first; `None` when all are read.
-fn earliest(parts: &mut [CpuPart], source: &impl Segments, totals: &mut Totals) -> Option<usize> {
-    let mut first: Option<(u64, usize)> = None;
-    for (position, part) in parts.iter_mut().enumerate() {
-        loop {
-            if let Some(record) = part.peek(source) {
-                let end = record.end_boot_ns();
-                if first.is_none_or(|(earliest, _)| end < earliest) {
-                    first = Some((end, position));
-                }
-                break;
-            }
-            if part.at >= part.end || part.sequence >= part.until {
-                break;
-            }
-            totals.damaged += 1;
-            part.skip_one();
+        part.advance(source);
+        if part.next_boot_ns.is_none() {
+            show_losses(part, &mut totals, &mut show)?;
         }
     }
-    first.map(|(_, position)| position)
+    totals.bytes = parts.iter().map(|part| part.read_bytes).sum();
+    Ok(totals)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::segment::tests::record;
+    use std::cell::Cell;
 
-    struct Fake(Vec<Vec<u8>>);
+    use super::*;
+    use crate::segment::tests::{loss, record, thread};
+
+    /// Segments, and how often the programs seem to begin one while they are read.
+    struct Fake(Vec<Vec<u8>>, Cell<u64>);
 
     impl Segments for Fake {
         fn copy(&self, index: u32, into: &mut [u8]) -> bool {
             into.copy_from_slice(&self.0[index as usize]);
             true
+        }
+
+        fn turn(&self, _cpu: u32) -> u64 {
+            self.1.get()
         }
     }
 
@@ -206,18 +399,42 @@ mod tests {
         bytes
     }
 
-    fn numbers(source: &Fake, newest: &[u32], segments: u32) -> (Vec<(u32, u32)>, Totals) {
+    fn until(sequence: u64, turn: u64) -> Span {
+        Span {
+            until: Cursor {
+                sequence,
+                turn,
+                ..Cursor::default()
+            },
+            ..Span::default()
+        }
+    }
+
+    /// What is shown, as words, and the totals.
+    fn words(
+        source: &[Vec<u8>],
+        spans: &[Span],
+        segments: u32,
+        turn_now: u64,
+    ) -> (Vec<String>, Totals) {
         let mut seen = Vec::new();
-        let places: Vec<Place> = newest
-            .iter()
-            .map(|&newest| Place {
-                from: 0,
-                until: u64::MAX,
-                newest,
-            })
-            .collect();
-        let totals = read(source, 0, &places, segments, |cpu, record| {
-            seen.push((cpu, record.number));
+        let source = Fake(source.to_vec(), Cell::new(turn_now));
+        let totals = read(&source, 0, spans, segments, |cpu, shown| {
+            seen.push(match shown {
+                Shown::Record(record, thread) => format!(
+                    "{cpu}:{}{}",
+                    record.number,
+                    String::from_utf8_lossy(thread.comm())
+                ),
+                Shown::Loss(loss) => {
+                    format!(
+                        "{cpu}:{} {} at {}",
+                        loss.count,
+                        loss.reason.name(),
+                        loss.boot_ns
+                    )
+                }
+            });
             Ok::<(), ()>(())
         });
         (seen, totals.unwrap())
@@ -225,90 +442,158 @@ mod tests {
 
     #[test]
     fn records_of_all_cpus_come_in_the_order_of_their_ends() {
-        let source = Fake(vec![
+        let source = [
             segment(0, &[record(10, 0, 1), record(20, 20, 4)]),
             segment(0, &[record(1, 14, 2), record(30, 0, 3)]),
-        ]);
-        let (seen, totals) = numbers(&source, &[0, 0], 1);
-        assert_eq!(seen, [(0, 1), (1, 2), (1, 3), (0, 4)]);
-        assert_eq!(
-            totals,
-            Totals {
-                records: 4,
-                overwritten: 0,
-                damaged: 0
-            }
-        );
+        ];
+        let (seen, totals) = words(&source, &[until(2, 0), until(2, 0)], 1, 0);
+        assert_eq!(seen, ["0:1", "1:2", "1:3", "0:4"]);
+        assert_eq!((totals.records, totals.bytes), (4, 4 * 32));
+        assert!(totals.lost.is_empty());
+    }
+
+    #[test]
+    fn a_thread_has_the_name_that_was_noted_last_in_its_segment() {
+        let source = [
+            segment(
+                0,
+                &[
+                    thread(1, "a"),
+                    record(1, 0, 1),
+                    thread(1, "b"),
+                    record(2, 0, 2),
+                ],
+            ),
+            segment(2, &[record(3, 0, 3)]),
+        ];
+        let (seen, _) = words(&source, &[until(3, 1)], 2, 1);
+        assert_eq!(seen, ["0:1a", "0:2b", "0:3"]);
     }
 
     #[test]
     fn the_oldest_segment_comes_first_and_tells_what_was_overwritten() {
-        // Segment 1 is being written, so 2 is the oldest.
-        let source = Fake(vec![
+        // The fifth segment is being written, in the place of the second; the third is the oldest.
+        let source = [
             segment(7, &[record(3, 0, 30)]),
             segment(8, &[record(4, 0, 40)]),
             segment(5, &[record(1, 0, 10), record(2, 0, 20)]),
-        ]);
-        let (seen, totals) = numbers(&source, &[1], 3);
-        assert_eq!(seen, [(0, 10), (0, 20), (0, 30), (0, 40)]);
-        assert_eq!(totals.overwritten, 5);
+        ];
+        let (seen, totals) = words(&source, &[until(9, 4)], 3, 4);
+        assert_eq!(
+            seen,
+            ["0:5 overwritten at 1", "0:10", "0:20", "0:30", "0:40"]
+        );
+        assert_eq!(totals.lost, [(Reason::Overwritten, 5)].into());
+    }
+
+    #[test]
+    fn what_is_overwritten_while_it_is_read_is_counted() {
+        let source = [
+            segment(4, &[record(4, 0, 40)]),
+            segment(1, &[record(1, 0, 10), record(2, 0, 20), record(3, 0, 30)]),
+        ];
+        // The copy of the second segment is of another turn by now, but the first is still what it was.
+        let (seen, _) = words(&source, &[until(5, 2)], 2, 3);
+        assert_eq!(seen, ["0:4 overwritten at 4", "0:40"]);
+        // Nothing is left, and everything counted.
+        let (seen, totals) = words(&source, &[until(5, 2)], 2, 9);
+        assert_eq!(seen, ["0:5 overwritten at 0"]);
+        assert_eq!(totals.records, 0);
+    }
+
+    #[test]
+    fn what_comes_after_the_moment_asked_for_is_left_to_the_next_time() {
+        let source = [segment(
+            0,
+            &[record(1, 0, 1), record(2, 0, 2), record(3, 0, 3)],
+        )];
+        let (seen, totals) = words(&source, &[until(2, 0)], 1, 0);
+        assert_eq!(
+            (seen, totals.lost.len()),
+            (vec!["0:1".into(), "0:2".into()], 0)
+        );
+        let rest = Span {
+            from: until(2, 0).until,
+            until: until(3, 0).until,
+        };
+        assert_eq!(words(&source, &[rest], 1, 0).0, ["0:3"]);
     }
 
     #[test]
     fn records_of_earlier_owners_are_passed_over() {
-        let source = Fake(vec![
-            segment(99, &[]),
+        let source = [
             segment(7, &[record(3, 0, 30), record(4, 0, 40)]),
-            segment(5, &[record(1, 0, 10), record(2, 0, 20)]),
-        ]);
-        let read_from = |from| {
-            let mut seen = Vec::new();
-            let place = Place {
-                from,
-                until: u64::MAX,
-                newest: 0,
+            segment(5, &[thread(1, "x"), record(1, 0, 10), record(2, 0, 20)]),
+        ];
+        let read_from = |sequence, turn| {
+            let from = Cursor {
+                sequence,
+                turn,
+                ..Cursor::default()
             };
-            let totals = read(&source, 1, &[place], 2, |_, record| {
-                seen.push(record.number);
-                Ok::<(), ()>(())
-            });
-            (seen, totals.unwrap().overwritten)
+            let span = Span {
+                from,
+                until: until(9, 2).until,
+            };
+            words(&source, &[span], 2, 2).0
         };
-        assert_eq!(read_from(6), (vec![20, 30, 40], 0));
-        assert_eq!(read_from(8), (vec![40], 0));
-        assert_eq!(read_from(9), (vec![], 0));
-        assert_eq!(read_from(2), (vec![10, 20, 30, 40], 3));
+        assert_eq!(read_from(6, 1), ["0:20x", "0:30", "0:40"]);
+        assert_eq!(read_from(8, 2), ["0:40"]);
+        assert_eq!(read_from(9, 2), [""; 0]);
+        assert_eq!(
+            read_from(2, 0),
+            ["0:3 overwritten at 1", "0:10x", "0:20x", "0:30", "0:40"]
+        );
+    }
+
+    #[test]
+    fn losses_are_shown_where_they_happened_and_the_rest_at_the_end() {
+        let source = [segment(0, &[record(1, 0, 1), loss(3, 5), record(5, 0, 2)])];
+        let mut span = until(2, 0);
+        span.until.refused = 4;
+        span.until.truncated = 2;
+        span.until.failed = 1;
+        let (seen, totals) = words(&source, &[span], 1, 0);
+        assert_eq!(
+            seen,
+            [
+                "0:1",
+                "0:3 refused at 5",
+                "0:2",
+                "0:1 refused at 5",
+                "0:2 truncated at 5",
+                "0:1 failed at 5"
+            ]
+        );
+        assert_eq!(totals.lost[&Reason::Refused], 4);
     }
 
     #[test]
     fn empty_and_unused_segments_are_passed_over() {
-        let source = Fake(vec![
+        let source = [
             segment(0, &[record(1, 0, 1)]),
             segment(0, &[]),
             segment(0, &[]),
-        ]);
-        let (seen, totals) = numbers(&source, &[0], 3);
-        assert_eq!(seen, [(0, 1)]);
-        assert_eq!(totals.records, 1);
+        ];
+        let (seen, totals) = words(&source, &[until(1, 0)], 3, 0);
+        assert_eq!((seen, totals.records), (vec!["0:1".to_owned()], 1));
     }
 
     #[test]
     fn damaged_bytes_end_their_segment_and_are_counted() {
-        let source = Fake(vec![
+        let source = [
             segment(0, &[record(1, 0, 1), vec![0xff; 64]]),
             segment(2, &[record(9, 0, 2)]),
-        ]);
-        let (seen, totals) = numbers(&source, &[1], 2);
-        assert_eq!(seen, [(0, 1), (0, 2)]);
-        assert_eq!(totals.damaged, 1);
+        ];
+        let (seen, _) = words(&source, &[until(3, 1)], 2, 1);
+        assert_eq!(seen, ["0:1", "0:1 damaged at 9", "0:2"]);
     }
 
     #[test]
     fn a_header_that_lies_about_its_length_yields_nothing() {
         let mut lying = segment(0, &[record(1, 0, 1)]);
         lying[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
-        let (seen, totals) = numbers(&Fake(vec![lying]), &[0], 1);
-        assert_eq!(seen, []);
-        assert_eq!(totals.damaged, 1);
+        let (seen, _) = words(&[lying], &[until(1, 0)], 1, 0);
+        assert_eq!(seen, ["0:1 damaged at 0"]);
     }
 }

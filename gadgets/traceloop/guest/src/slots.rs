@@ -8,17 +8,17 @@
 use gizmo_bpf_abi::recorder as abi;
 use gizmo_guest::{Error, Map, UpdateMode, possible_cpus, set_constant, set_max_entries};
 
-use crate::ring::{self, Place, Segments, Totals};
-use crate::segment::Record;
+use crate::options::Memory;
+use crate::ring::{self, Cursor, Segments, Shown, Span, Totals};
 
-/// Memory of all rings.
-const BUDGET_BYTES: u32 = 64 << 20;
-
-/// Segments of 64 KiB that each CPU has in the ring of a command: 2 MiB, about 15 000 calls.
+/// Segments of 64 KiB that each CPU has in the ring of a command: 2 MiB, about 35 000 calls.
 const SEGMENTS_OF_COMMAND: u32 = 32;
 
-/// Segments that each CPU has in the ring of one container of many: 256 KiB, as upstream.
+/// Segments that each CPU has in the ring of one container of many: 256 KiB, as upstream, and about 4 500 calls.
 const SEGMENTS_OF_CONTAINER: u32 = 4;
+
+/// A CPU has two segments at least, since beginning a segment anew drops all of it.
+const FEWEST_SEGMENTS: u32 = 2;
 
 /// Containers at most, and at least, however many CPUs share the budget.
 const MOST_SLOTS: u32 = 1024;
@@ -36,24 +36,35 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// What fits the budget: one deep ring for a command, many for containers. A CPU has two segments at least, since
-    /// beginning a segment anew drops all of it.
-    pub fn new(cpus: u32, is_command: bool) -> Self {
+    /// What fits the budget: one deep ring for a command, many for containers.
+    pub fn new(cpus: u32, is_command: bool, memory: &Memory) -> Result<Self, Error> {
         let cpus = cpus.max(1);
-        let affordable = BUDGET_BYTES / abi::SEGMENT_BYTES / cpus;
-        if is_command {
-            return Self {
-                cpus,
-                slots: 1,
-                segments_per_cpu: affordable.clamp(2, SEGMENTS_OF_COMMAND),
-            };
+        let per_cpu = |bytes: u64| {
+            let segments = bytes / u64::from(abi::SEGMENT_BYTES) / u64::from(cpus);
+            u32::try_from(segments).unwrap_or(u32::MAX)
+        };
+        let affordable = per_cpu(memory.budget);
+        let segments_per_cpu = match memory.ring {
+            Some(bytes) => per_cpu(bytes).max(FEWEST_SEGMENTS),
+            None if is_command && memory.is_budget_given => affordable,
+            None if is_command => affordable.min(SEGMENTS_OF_COMMAND),
+            None => (affordable / FEWEST_SLOTS).clamp(FEWEST_SEGMENTS, SEGMENTS_OF_CONTAINER),
+        };
+        // Without wishes it works on every host, even where the smallest useful rings need more than the budget.
+        if memory.is_budget_given || memory.ring.is_some() {
+            memory.check(segments_per_cpu, affordable, cpus)?;
         }
-        let segments_per_cpu = (affordable / FEWEST_SLOTS).clamp(2, SEGMENTS_OF_CONTAINER);
-        Self {
+        let segments_per_cpu = segments_per_cpu.max(FEWEST_SEGMENTS);
+        let slots = match (is_command, memory.ring) {
+            (true, _) => 1,
+            (false, Some(_)) => (affordable / segments_per_cpu).clamp(1, MOST_SLOTS),
+            (false, None) => (affordable / segments_per_cpu).clamp(FEWEST_SLOTS, MOST_SLOTS),
+        };
+        Ok(Self {
             cpus,
-            slots: (affordable / segments_per_cpu).clamp(FEWEST_SLOTS, MOST_SLOTS),
+            slots,
             segments_per_cpu,
-        }
+        })
     }
 
     /// Slots that the kernel side does not get: one in eight, at least one.
@@ -66,7 +77,8 @@ impl Layout {
         set_constant("cpus", self.cpus)?;
         set_constant("segments_per_cpu", self.segments_per_cpu)?;
         set_max_entries("rings", self.slots * self.cpus * self.segments_per_cpu)?;
-        for map in ["cursors", "slots", "free_slots"] {
+        set_max_entries("cursors", self.slots * self.cpus)?;
+        for map in ["slots", "free_slots"] {
             set_max_entries(map, self.slots)?;
         }
         Ok(())
@@ -75,10 +87,11 @@ impl Layout {
 
 /// The layout for this host and this run.
 pub fn layout() -> Result<Layout, Error> {
-    Ok(Layout::new(
+    Layout::new(
         possible_cpus()?,
         gizmo_guest::follows_command()?,
-    ))
+        &Memory::from_params()?,
+    )
 }
 
 /// All slots.
@@ -153,126 +166,113 @@ impl Slots {
         self.free.update(&[0u8; 0], &slot, UpdateMode::Any)
     }
 
-    /// Lets the history of a slot begin now.
-    pub fn forget(&mut self, slot: u32) -> Result<(), Error> {
-        self.begins[slot as usize] = self.cursors(slot)?;
-        Ok(())
-    }
-
-    /// Reads what somebody has not been shown yet. The overwritten records are those that he has missed.
-    pub fn read_new(
-        &self,
-        slot: u32,
-        position: &mut Position,
-        show: impl FnMut(u32, &Record<'_>) -> Result<(), Error>,
-    ) -> Result<(Totals, u64), Error> {
-        let cursors = self.cursors(slot)?;
-        let begins = &self.begins[slot as usize];
-        position.0.resize(cursors.len(), 0);
-        let places: Vec<Place> = cursors
-            .iter()
-            .zip(begins)
-            .zip(&position.0)
-            .map(|((cursor, begin), shown)| Place {
-                from: begin.sequence.max(*shown),
-                until: cursor.sequence,
-                newest: cursor.segment,
-            })
-            .collect();
-        let read = self.read_places(slot, &cursors, &places, show)?;
-        for (shown, cursor) in position.0.iter_mut().zip(&cursors) {
-            *shown = cursor.sequence;
-        }
-        Ok(read)
-    }
-
-    /// Reads what the present owner of a slot has recorded; the second number is that of calls that could not be.
+    /// Reads what the present owner of a slot has recorded until now. The programs may go on meanwhile.
     pub fn read(
         &self,
         slot: u32,
-        show: impl FnMut(u32, &Record<'_>) -> Result<(), Error>,
-    ) -> Result<(Totals, u64), Error> {
-        let cursors = self.cursors(slot)?;
-        let begins = &self.begins[slot as usize];
-        let places: Vec<Place> = cursors
-            .iter()
-            .zip(begins)
-            .map(|(cursor, begin)| Place {
-                from: begin.sequence,
-                until: cursor.sequence,
-                newest: cursor.segment,
-            })
-            .collect();
-        self.read_places(slot, &cursors, &places, show)
+        show: impl FnMut(u32, Shown<'_>) -> Result<(), Error>,
+    ) -> Result<Totals, Error> {
+        let begins = self.begins.get(slot as usize).cloned().unwrap_or_default();
+        self.read_between(slot, &begins, &self.cursors(slot)?, show)
     }
 
-    fn read_places(
+    /// Lets the history of a slot begin now.
+    pub fn forget(&mut self, slot: u32) -> Result<(), Error> {
+        let now = self.cursors(slot)?;
+        if let Some(begin) = self.begins.get_mut(slot as usize) {
+            *begin = now;
+        }
+        Ok(())
+    }
+
+    /// Reads what was recorded since `position`, which goes on to the present. A new position is empty, and stands for the
+    /// beginning.
+    pub fn read_new(
         &self,
         slot: u32,
-        cursors: &[Cursor],
-        places: &[Place],
-        show: impl FnMut(u32, &Record<'_>) -> Result<(), Error>,
-    ) -> Result<(Totals, u64), Error> {
-        let begins = &self.begins[slot as usize];
+        position: &mut Vec<Cursor>,
+        show: impl FnMut(u32, Shown<'_>) -> Result<(), Error>,
+    ) -> Result<Totals, Error> {
+        if position.is_empty()
+            && let Some(begin) = self.begins.get(slot as usize)
+        {
+            position.clone_from(begin);
+        }
+        let now = self.cursors(slot)?;
+        let totals = self.read_between(slot, position, &now, show)?;
+        *position = now;
+        Ok(totals)
+    }
+
+    fn read_between(
+        &self,
+        slot: u32,
+        from: &[Cursor],
+        until: &[Cursor],
+        show: impl FnMut(u32, Shown<'_>) -> Result<(), Error>,
+    ) -> Result<Totals, Error> {
+        let spans: Vec<Span> = from
+            .iter()
+            .zip(until)
+            .map(|(&from, &until)| Span { from, until })
+            .collect();
         let per_slot = self.layout.cpus * self.layout.segments_per_cpu;
-        let totals = ring::read(
-            &RingMap(&self.rings),
+        let ring = Ring { slots: self, slot };
+        ring::read(
+            &ring,
             slot * per_slot,
-            places,
+            &spans,
             self.layout.segments_per_cpu,
             show,
-        )?;
-        let refused = cursors
-            .iter()
-            .zip(begins)
-            .map(|(cursor, begin)| cursor.refused.saturating_sub(begin.refused))
-            .sum();
-        Ok((totals, refused))
+        )
     }
 
     fn cursors(&self, slot: u32) -> Result<Vec<Cursor>, Error> {
-        let mut bytes = vec![0u8; self.layout.cpus as usize * CURSOR_BYTES];
-        if !self.cursors.lookup(&slot, bytes.as_mut_slice())? {
+        (0..self.layout.cpus)
+            .map(|cpu| self.cursor(slot, cpu))
+            .collect()
+    }
+
+    fn cursor(&self, slot: u32, cpu: u32) -> Result<Cursor, Error> {
+        let mut bytes = [0u8; CURSOR_BYTES];
+        let index = slot * self.layout.cpus + cpu;
+        if !self.cursors.lookup(&index, &mut bytes)? {
             return Err(Error::new("the cursors of a ring cannot be read"));
         }
-        Ok(bytes
-            .chunks_exact(CURSOR_BYTES)
-            .map(Cursor::parse)
-            .collect())
+        Ok(parse_cursor(&bytes))
     }
 }
 
-/// How far somebody has been shown a slot, CPU by CPU.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Position(Vec<u64>);
-
-/// What a CPU has written into a slot, all owners together.
-#[derive(Debug, Clone, Copy, Default)]
-struct Cursor {
-    sequence: u64,
-    segment: u32,
-    refused: u64,
-}
-
-impl Cursor {
-    fn parse(bytes: &[u8]) -> Self {
-        let word = |at: usize| {
-            u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-        };
-        let wide = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
-        Self {
-            sequence: wide(0),
-            segment: word(8),
-            refused: wide(16),
-        }
+fn parse_cursor(bytes: &[u8; CURSOR_BYTES]) -> Cursor {
+    let word = |at: usize| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&bytes[at..at + 8]);
+        u64::from_ne_bytes(word)
+    };
+    Cursor {
+        sequence: word(0),
+        turn: word(8),
+        refused: word(24),
+        truncated: word(40),
+        failed: word(48),
     }
 }
 
-struct RingMap<'a>(&'a Map);
+struct Ring<'a> {
+    slots: &'a Slots,
+    slot: u32,
+}
 
-impl Segments for RingMap<'_> {
+impl Segments for Ring<'_> {
     fn copy(&self, index: u32, into: &mut [u8]) -> bool {
-        self.0.lookup(&index, into).unwrap_or(false)
+        self.slots.rings.lookup(&index, into).unwrap_or(false)
+    }
+
+    fn turn(&self, cpu: u32) -> u64 {
+        // What cannot be known is as good as overwritten.
+        self.slots
+            .cursor(self.slot, cpu)
+            .map_or(u64::MAX, |cursor| cursor.turn)
     }
 }
 
@@ -285,29 +285,52 @@ mod tests {
     #[test]
     fn cursors_and_slots_lie_as_in_the_header_file() {
         assert_eq!(offset_of!(abi::cursor, sequence), 0);
-        assert_eq!(offset_of!(abi::cursor, segment), 8);
-        assert_eq!(offset_of!(abi::cursor, refused), 16);
-        assert_eq!(CURSOR_BYTES, 24);
+        assert_eq!(offset_of!(abi::cursor, turn), 8);
+        assert_eq!(offset_of!(abi::cursor, refused), 24);
+        assert_eq!(offset_of!(abi::cursor, truncated), 40);
+        assert_eq!(offset_of!(abi::cursor, failed), 48);
+        assert_eq!(CURSOR_BYTES, 64);
         assert_eq!(offset_of!(abi::slot, epoch), 0);
         assert_eq!(offset_of!(abi::slot, claimed), 4);
         assert_eq!(SLOT_BYTES, 32);
     }
 
+    fn bytes(layout: Layout) -> u64 {
+        let segments = layout.slots * layout.cpus * layout.segments_per_cpu;
+        u64::from(segments) * u64::from(abi::SEGMENT_BYTES)
+    }
+
     #[test]
     fn the_budget_is_shared_among_cpus_and_containers() {
-        let bytes = |layout: Layout| {
-            layout.slots * layout.cpus * layout.segments_per_cpu * abi::SEGMENT_BYTES
-        };
-        let two = Layout::new(2, false);
+        let usual = Memory::default();
+        let layout = |cpus, is_command| Layout::new(cpus, is_command, &usual).unwrap();
+        let two = layout(2, false);
         assert_eq!((two.slots, two.segments_per_cpu), (128, 4));
-        assert_eq!(bytes(two), BUDGET_BYTES);
-        let command = Layout::new(2, true);
+        assert_eq!(bytes(two), usual.budget);
+        let command = layout(2, true);
         assert_eq!((command.slots, command.segments_per_cpu), (1, 32));
-        let sixteen = Layout::new(16, false);
+        let sixteen = layout(16, false);
         assert_eq!((sixteen.slots, sixteen.segments_per_cpu), (16, 4));
         // Beyond 32 CPUs the smallest useful rings need more.
-        let many = Layout::new(128, false);
+        let many = layout(128, false);
         assert_eq!((many.slots, many.segments_per_cpu), (16, 2));
-        assert_eq!(Layout::new(0, true).cpus, 1);
+        assert_eq!(layout(0, true).cpus, 1);
+    }
+
+    #[test]
+    fn wishes_are_met_or_refused() {
+        let memory = |budget: u64, ring: Option<u64>| Memory {
+            budget: budget << 20,
+            is_budget_given: budget != 64,
+            ring: ring.map(|bytes| bytes << 20),
+        };
+        let layout = |is_command, memory: Memory| Layout::new(2, is_command, &memory);
+        let deep = layout(true, memory(1024, None)).unwrap();
+        assert_eq!(bytes(deep), 1 << 30);
+        let large = layout(false, memory(64, Some(16))).unwrap();
+        assert_eq!((large.slots, large.segments_per_cpu), (4, 128));
+        let error = layout(false, memory(64, Some(65))).unwrap_err();
+        assert!(error.to_string().contains("--memory-budget"), "{error}");
+        assert!(layout(true, memory(0, None)).is_err());
     }
 }

@@ -29,6 +29,8 @@ fn without_root_the_error_says_what_is_needed() {
     ran.is_error(1, &["must be run as root", "CAP_SYS_ADMIN"]);
     assert_eq!(ran.stderr().lines().count(), 1, "{}", ran.stderr());
     assert!(!turn.path("created").exists(), "the command was run");
+    let ran = nobody(&["bench", "overhead"]);
+    ran.is_error(1, &["`gizmo bench` must be run as root", "CAP_SYS_ADMIN"]);
     // Everything that needs no rights works.
     for args in [
         vec!["image", "list"],

@@ -1,23 +1,21 @@
 //! A recording that is looked at while it goes on.
 
-use gizmo_guest::{Error, Follower, Recording, is_wanted, warn};
+use gizmo_guest::{Error, Follower, Recording, is_wanted};
 
-use super::{Recorded, Recorder};
+use super::{Recorded, Recorder, emit, tell_lost};
 use crate::event::Events;
 use crate::filter::Filter;
-use crate::ring::Totals;
-use crate::slots::Position;
+use crate::ring::{Cursor, Reason, Totals};
 use crate::{rules, selection};
 
 /// The run's own output as a follower. It may be the only one to see how a recording ends.
 const OWN: u32 = 0;
 
-/// What a follower has been shown of a slot.
+/// What a follower has been told of a slot.
 #[derive(Debug, Default)]
-pub struct Shown {
-    position: Position,
-    /// Calls that could not be recorded, and that it has been told of.
-    refused: u64,
+pub struct Told {
+    position: Vec<Cursor>,
+    totals: Totals,
 }
 
 impl Recorder {
@@ -33,9 +31,9 @@ impl Recorder {
     /// Shows what a follower has not been shown yet.
     pub fn follow(&mut self, follower: Follower, events: &mut Events) -> Result<(), Error> {
         self.tell_refused()?;
-        let shown = self.followers.entry(follower.number).or_default();
+        let told = self.followers.entry(follower.number).or_default();
         if follower.is_new {
-            shown.clear();
+            told.clear();
         }
         for (recorded, slot) in self.wanted()? {
             self.show_new(follower.number, &recorded, slot, events)?;
@@ -54,14 +52,15 @@ impl Recorder {
     /// Tells what is recorded.
     pub fn report(&mut self) -> Result<(), Error> {
         for (recorded, slot) in self.wanted()? {
-            let (totals, lost) = self.slots.read(slot, |_, _| Ok(()))?;
+            let totals = self.slots.read(slot, |_, _| Ok(()))?;
+            let lost = |reason| totals.lost.get(&reason).copied().unwrap_or(0);
             Recording {
                 name: &recorded.name,
                 cgroup_id: recorded.who.cgroup_id,
                 mntns_id: recorded.who.mntns_id,
-                recorded: totals.records + totals.overwritten,
+                recorded: totals.records + lost(Reason::Overwritten),
                 held: totals.records,
-                lost,
+                lost: lost(Reason::Refused),
             }
             .report()?;
         }
@@ -98,7 +97,12 @@ impl Recorder {
         events: &mut Events,
     ) -> Result<(), Error> {
         if self.followers.contains_key(&OWN) {
-            self.show_new(OWN, recorded, slot, events)
+            self.show_new(OWN, recorded, slot, events)?;
+            // At its place each loss was marked; this is all of it.
+            if let Some(told) = self.followers.get(&OWN).and_then(|told| told.get(&slot)) {
+                tell_lost(&recorded.name, &told.totals);
+            }
+            Ok(())
         } else {
             self.show(recorded, slot, events)
         }
@@ -125,36 +129,19 @@ impl Recorder {
         slot: u32,
         events: &mut Events,
     ) -> Result<(), Error> {
-        let shown = self.followers.entry(follower).or_default();
-        let shown = shown.entry(slot).or_default();
-        let (native, who) = (self.filter.native, recorded.who);
-        let read = self
+        let told = self.followers.entry(follower).or_default();
+        let told = told.entry(slot).or_default();
+        let (native, container) = (self.filter.native, recorded.container());
+        let totals = self
             .slots
-            .read_new(slot, &mut shown.position, |cpu, record| {
-                events.emit(native, who.cgroup_id, who.mntns_id, cpu, record)
-            });
-        let (totals, refused) = read?;
-        let new_refused = refused.saturating_sub(shown.refused);
-        shown.refused = refused;
-        tell_missed(&recorded.name, totals, new_refused);
+            .read_new(slot, &mut told.position, |cpu, shown| {
+                emit(events, native, container, cpu, shown)
+            })?;
+        events.flush()?;
+        told.totals.records += totals.records;
+        for (reason, count) in totals.lost {
+            *told.totals.lost.entry(reason).or_default() += count;
+        }
         Ok(())
-    }
-}
-
-fn tell_missed(name: &str, totals: Totals, refused: u64) {
-    if totals.overwritten > 0 {
-        warn!(
-            "{} calls of `{name}` were overwritten before they could be shown",
-            totals.overwritten
-        );
-    }
-    if refused > 0 {
-        warn!("{refused} calls of `{name}` could not be recorded");
-    }
-    if totals.damaged > 0 {
-        warn!(
-            "{} segments of `{name}` were damaged; the rest of each is not shown",
-            totals.damaged
-        );
     }
 }

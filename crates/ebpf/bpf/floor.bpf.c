@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The floor of the benches: what two programs at the system call tracepoints cost that do nothing at all. No recorder
- * that sees every call can be cheaper.
+ * The floor of benches: what two programs at the system call tracepoints cost that do nothing at all. No recorder that
+ * sees every call can be cheaper.
  */
 #include <gizmo/kernel.h>
 

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Where the call is kept that a thread is in.
+ *
+ * A thread has a place by its key. The place is taken and given back with each call. Of two threads that have the same
+ * and are both inside calls, the second is kept elsewhere.
+ */
+#ifndef TRACELOOP_CALLS_H
+#define TRACELOOP_CALLS_H
+
+#include "which.h"
+
+/* Whether the place is ours now. */
+static __always_inline bool take_place(__u64 *owner, __u64 key)
+{
+	__u64 before = __sync_val_compare_and_swap(owner, 0, key);
+	/* Our own, if its last call was not seen to end. */
+	return !before || before == key;
+}
+
+/* The place of a thread, whoever has it. */
+static __always_inline struct call_place *place_of_call(__u64 key)
+{
+	__u32 index = index_of(key, CALLS);
+	return bpf_map_lookup_elem(&calls, &index);
+}
+
+/* The call that a thread is in, or NULL. */
+static __always_inline struct call_place *find_call(__u64 key)
+{
+	struct call_place *place = place_of_call(key);
+	if (!place || place->owner == key)
+		return place;
+	if (!shared.elsewhere)
+		return NULL;
+	return bpf_map_lookup_elem(&calls_elsewhere, &key);
+}
+
+static __noinline struct call_place *begin_elsewhere(__u64 key)
+{
+	static const struct call_place nothing = {};
+	struct call_place *place = bpf_map_lookup_elem(&calls_elsewhere, &key);
+	if (place)
+		return place;
+	if (bpf_map_update_elem(&calls_elsewhere, &key, &nothing, BPF_NOEXIST))
+		return NULL;
+	__sync_fetch_and_add(&shared.elsewhere, 1);
+	place = bpf_map_lookup_elem(&calls_elsewhere, &key);
+	if (place)
+		place->owner = key;
+	return place;
+}
+
+/* A place for the call that begins; NULL when there is no memory. */
+static __always_inline struct call_place *begin_place(__u64 key)
+{
+	struct call_place *place = place_of_call(key);
+	if (place && take_place(&place->owner, key))
+		return place;
+	return begin_elsewhere(key);
+}
+
+static __noinline int end_elsewhere(__u64 key)
+{
+	if (!bpf_map_delete_elem(&calls_elsewhere, &key))
+		__sync_fetch_and_add(&shared.elsewhere, -1);
+	return 0;
+}
+
+/* The call is over. */
+static __always_inline void end_place(__u64 key)
+{
+	struct call_place *place = place_of_call(key);
+	if (place && place->owner == key)
+		place->owner = 0;
+	else
+		end_elsewhere(key);
+}
+
+/* Room for what is captured now, if anything is to be; NULL also when there is no memory. */
+static __always_inline struct captures *begin_captures(__u64 key)
+{
+	__u32 index = index_of(key, CAPTURES);
+	struct captures_place *place = bpf_map_lookup_elem(&captured, &index);
+	if (place && take_place(&place->owner, key))
+		return &place->captures;
+	return bpf_task_storage_get(&captured_elsewhere, bpf_get_current_task_btf(), NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
+
+/* What was captured when the thread's call began. */
+static __always_inline struct captures *find_captures(__u64 key)
+{
+	__u32 index = index_of(key, CAPTURES);
+	struct captures_place *place = bpf_map_lookup_elem(&captured, &index);
+	if (place && place->owner == key)
+		return &place->captures;
+	return bpf_task_storage_get(&captured_elsewhere, bpf_get_current_task_btf(), NULL, 0);
+}
+
+static __always_inline void end_captures(__u64 key)
+{
+	__u32 index = index_of(key, CAPTURES);
+	struct captures_place *place = bpf_map_lookup_elem(&captured, &index);
+	if (place && place->owner == key)
+		place->owner = 0;
+}
+
+#endif
