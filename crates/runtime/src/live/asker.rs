@@ -69,6 +69,11 @@ impl Asker {
         self.lock().flush();
     }
 
+    /// Drops what was printed and not sent.
+    pub(super) fn discard(&self) {
+        self.lock().output.clear();
+    }
+
     /// Sends the end of an answer.
     pub(super) fn done(&self, answer: &Answer) {
         match serde_json::to_vec(answer) {

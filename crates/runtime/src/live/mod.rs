@@ -280,10 +280,15 @@ impl<'g> Live<'g> {
             Ask::Snapshot => {
                 self.require(Question::Snapshot)?;
                 let view = self.view(&request.form, asker)?;
-                let ask = || self.about_containers(Question::Snapshot, request);
-                answer.containers = self.detour.through(&view, ask)?.0;
-                // Without a row there is no header yet; without a snapshot there is to be none.
                 view.start(self.detour);
+                let before = self.detour.emitted();
+                let ask = || self.about_containers(Question::Snapshot, request);
+                let asked = self.detour.through(&view, ask);
+                if asked.is_err() && self.detour.emitted() == before {
+                    // A header without anything below it is no snapshot.
+                    asker.discard();
+                }
+                answer.containers = asked?.0;
             }
             Ask::Forget => {
                 answer.containers = self.about_containers(Question::Forget, request)?.0;

@@ -12,7 +12,6 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use regex::Regex;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -145,23 +144,55 @@ fn counted(events: &[Event]) -> Vec<u64> {
     events.iter().filter(is_count).filter_map(number).collect()
 }
 
-/// Each number is one more than that before.
-#[track_caller]
-fn assert_whole(numbers: &[u64]) {
-    let hole = numbers.windows(2).find(|pair| pair[1] != pair[0] + 1);
-    assert_eq!(hole, None, "something is missing or out of order");
+/// Whether a line of JSON says that something is missing.
+fn is_loss(line: &str) -> bool {
+    line.contains("\"reason\":")
 }
 
-/// How many calls the warnings say to be missing.
-fn missing(log: &str) -> u64 {
-    let calls = Regex::new(r"(\d+) (older )?calls of `[^`]*` were overwritten").unwrap();
-    let number = |found: regex::Captures<'_>| found[1].parse::<u64>().unwrap();
-    calls.captures_iter(log).map(number).sum()
+/// How many calls were overwritten, according to such a line.
+#[track_caller]
+fn lost(line: &str) -> u64 {
+    let loss: Value = serde_json::from_str(line).expect("JSON");
+    if loss["reason"] == "overwritten" {
+        number(&loss, "lost")
+    } else {
+        0
+    }
+}
+
+/// The events among the lines.
+#[track_caller]
+fn events(text: &str) -> Vec<Event> {
+    let lines: Vec<&str> = text.lines().filter(|line| !is_loss(line)).collect();
+    parse_events(&lines.join("\n"))
+}
+
+/// Walks through what was recorded of a shell of which nothing but its numbers is recorded: each is one more than that
+/// before, or there is a mark that says how many are missing between them. Returns how many there are from `first` on.
+#[track_caller]
+fn assert_exact(text: &str, first: u64) -> u64 {
+    let mut next = first;
+    for line in text.lines() {
+        if is_loss(line) {
+            next += lost(line);
+        } else {
+            assert_eq!(counted(&events(line)), [next], "{line}");
+            next += 1;
+        }
+    }
+    next - first
+}
+
+/// None is shown twice or out of order.
+#[track_caller]
+fn assert_increasing(numbers: &[u64]) {
+    let wrong = numbers.windows(2).find(|pair| pair[1] <= pair[0]);
+    assert_eq!(wrong, None);
 }
 
 /// The events of `gizmo snapshot FLAGS` in JSON.
 #[track_caller]
 fn snapshot(turn: &Turn, flags: &[&str]) -> (Vec<Event>, Ran) {
     let ran = turn.ok(["snapshot", "-o", "json"].iter().chain(flags));
-    (parse_events(&ran.stdout()), ran)
+    (events(&ran.stdout()), ran)
 }
