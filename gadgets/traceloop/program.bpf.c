@@ -18,7 +18,7 @@
  * Finds the call behind the call: i386 has calls for all of the sockets' operations, and before those had one for all,
  * which most programs still use. Its arguments lie in memory.
  */
-static __always_inline struct rule *rule_of_subcall(struct call *call, struct rule *rule)
+static __noinline struct rule *rule_of_subcall(struct call *call, struct rule *rule)
 {
 	__u32 subcall = call->args[0];
 	__u32 args[RECORD_ARGS] = {};
@@ -113,45 +113,51 @@ static __always_inline void finish_call(__u64 key, struct call_place *place, __s
 	end_call(key, call);
 }
 
-/* The same where it need not be fast. */
+/* The same where it need not be fast. Verified once, on its own. */
 __noinline int finish_rare_call(__u64 key, __s64 ret)
 {
 	struct call_place *place = find_call(key);
-	if (place)
-		finish_call(key, place, ret);
+	if (!place)
+		return 0;
+	if (place->call.flags & RECORD_NO_ENTER)
+		capture_beginning(key, &place->call, rule_of(place->call.abi, place->call.rule_number));
+	finish_call(key, place, ret);
 	return 0;
 }
 
-/* A call that was denied by seccomp, or that began before the recording: its enter was not seen. */
-static __noinline int record_without_enter(struct pt_regs *regs, __u32 number, __u64 owner, long ret)
+/*
+ * A call that was denied by seccomp, or that began before the recording: its enter was not seen. Takes note of it, and is
+ * true if it is to be recorded. Its captures are made later, when this function's stack is free again: kernels before 6.10 count
+ * at least 32 bytes for each function.
+ */
+static __noinline bool begin_without_enter(struct pt_regs *regs, __u32 number, __u64 owner, long ret)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u64 key = key_of_regs(regs);
 	/* What is left of an rt_sigreturn, which was recorded when it began. */
 	if (number == (__u32)-1)
-		return 0;
+		return false;
 	__u8 abi = abi_of(task, &number);
 	if (filter_on && !is_selected(selection.enter, abi, number))
-		return 0;
+		return false;
 	struct rule *rule = rule_of(abi, number);
 	if (rule && (rule->flags & RULE_UNSELECTED))
-		return 0;
+		return false;
 	/* A fork's child was never inside; an exec of another kind, or of another ABI, returns under this number on x86. */
 	if (rule && (rule->flags & (RULE_FORKS | RULE_EXECS)) && ret == 0)
-		return 0;
+		return false;
 	struct call_place *place = begin_place(key);
 	if (!place) {
 		refuse(owner);
-		return 0;
+		return false;
 	}
 	struct call *call = &place->call;
 	if (!begin_call(task, call, owner, abi, number, &rule, regs)) {
 		end_place(key);
-		return 0;
+		return false;
 	}
 	call->flags = RECORD_NO_ENTER;
-	capture_beginning(key, call, rule);
-	return finish_rare_call(key, ret);
+	return true;
 }
 
 SEC("tp_btf/sys_exit")
@@ -179,7 +185,7 @@ int BPF_PROG(record_exit, struct pt_regs *regs, long ret)
 	__u64 owner = owner_of(key, number);
 	if (owner == NOBODY)
 		return 0;
-	return record_without_enter(regs, number, owner, ret);
+	return begin_without_enter(regs, number, owner, ret) ? finish_rare_call(key, ret) : 0;
 }
 
 /* The new program replaces the memory that a failed capture would be tried on again. */

@@ -5,25 +5,45 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::Instant;
 
+use gizmo_runtime::live::{LogForm, LogSink};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 /// Starts logging; `verbose` shows level debug.
 pub(crate) fn init(verbose: bool) {
-    let layer = Lines {
-        max: if verbose { Level::DEBUG } else { Level::INFO },
-        is_terminal: io::stderr().is_terminal(),
-        start: Instant::now(),
-    };
+    // Nobody is left to be told when stderr is gone.
+    let sink = Box::new(|line: &str| {
+        let _ = io::stderr().write_all(line.as_bytes());
+    });
+    let is_terminal = io::stderr().is_terminal();
+    let layer = Lines::new(verbose, is_terminal, sink);
     // A second call would be a mistake in this crate, and the first logger goes on then.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer));
+}
+
+/// A logger for somebody who looks at a run from outside.
+pub(crate) fn for_asker(form: LogForm, sink: LogSink) -> Dispatch {
+    let layer = Lines::new(form.is_verbose, form.is_terminal, sink);
+    Dispatch::new(tracing_subscriber::registry().with(layer))
 }
 
 struct Lines {
     max: Level,
     is_terminal: bool,
     start: Instant,
+    sink: LogSink,
+}
+
+impl Lines {
+    fn new(verbose: bool, is_terminal: bool, sink: LogSink) -> Self {
+        Self {
+            max: if verbose { Level::DEBUG } else { Level::INFO },
+            is_terminal,
+            start: Instant::now(),
+            sink,
+        }
+    }
 }
 
 impl<S: Subscriber> Layer<S> for Lines {
@@ -45,8 +65,7 @@ impl<S: Subscriber> Layer<S> for Lines {
         } else {
             plain_line(level, &jiff::Timestamp::now(), &fields)
         };
-        // Nobody is left to be told.
-        let _ = io::stderr().write_all(line.as_bytes());
+        (self.sink)(&line);
     }
 }
 

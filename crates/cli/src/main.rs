@@ -10,6 +10,7 @@ mod context;
 mod doctor;
 mod image;
 mod logging;
+mod look;
 mod run;
 mod table;
 
@@ -26,6 +27,7 @@ const EXAMPLES: &str = "\
 Examples:
   gizmo run traceloop -- ls /tmp   Record the system calls of a command
   gizmo run traceloop --help       Show the flags and fields of a gadget
+  gizmo snapshot                   Show what a run has recorded so far
   gizmo image list                 List the gadgets that are there
   gizmo doctor                     See whether this host can run them";
 
@@ -57,6 +59,18 @@ enum Command {
     /// Say what this host offers, and what to do about what is missing
     #[command(after_help = "Ends with exit code 0 when traceloop can run here, 1 when not")]
     Doctor(doctor::Args),
+    /// Show what a run has recorded so far, and let it go on
+    #[command(after_help = look::RUN_HELP)]
+    Snapshot(look::SnapshotArgs),
+    /// List the runs that go on, and what they record
+    #[command(after_help = look::FOLDER_HELP)]
+    Recordings(look::RecordingsArgs),
+    /// Drop what a run has recorded so far, and let it go on
+    #[command(after_help = look::RUN_HELP)]
+    Forget(look::ForgetArgs),
+    /// Show or change which system calls a run records
+    #[command(subcommand, arg_required_else_help = true)]
+    Filter(look::FilterCommand),
     /// List and watch the containers of this host
     ListContainers(containers::Args),
     /// Measure what Gizmo costs on this host
@@ -136,13 +150,18 @@ fn dispatch(mut arguments: Arguments) -> anyhow::Result<ExitCode> {
     if let Command::Run(raw) = &arguments.command {
         run::read_global(raw, &mut arguments.global);
     }
-    logging::init(arguments.global.verbose);
+    let verbose = arguments.global.verbose;
+    logging::init(verbose);
     // Images, and a place for them, are made ready only where they are needed.
     let context = || Context::new(&arguments.global);
     match arguments.command {
         Command::Run(raw) => run::run(&context()?, raw),
         Command::Image(command) => image::run(&context()?, command).map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Snapshot(args) => look::snapshot(&args, verbose).map(|()| ExitCode::SUCCESS),
+        Command::Recordings(args) => look::recordings(&args, verbose).map(|()| ExitCode::SUCCESS),
+        Command::Forget(args) => look::forget(&args, verbose).map(|()| ExitCode::SUCCESS),
+        Command::Filter(command) => look::filter(&command, verbose).map(|()| ExitCode::SUCCESS),
         Command::ListContainers(args) => containers::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Bench(command) => {
             bench::run(&context()?, &arguments.global, &command).map(|()| ExitCode::SUCCESS)

@@ -141,8 +141,10 @@ fn show_panics() {
 /// Exports a guest's handlers.
 ///
 /// Takes any of `init`, `pre_start`, `start`, `pre_stop`, `stop` and `post_stop`, each with a function or closure without
-/// parameters that returns an [`Outcome`]; see the [crate's documentation](crate) for when they are called. To be used
-/// once, in the root of the crate. Since exporting counts as unsafe, the crate may `deny(unsafe_code)` but not forbid it.
+/// parameters that returns an [`Outcome`]; see the [crate's documentation](crate) for when they are called. Guests that can
+/// be looked at while they run also have any of `snapshot`, `forget`, `recordings` and `set_params` of that kind, and
+/// `follow`, which is given a [`Follower`](crate::Follower). To be used once, in the root of the crate. Since exporting
+/// counts as unsafe, the crate may `deny(unsafe_code)` but not forbid it.
 ///
 /// ```
 /// # use gizmo_guest::{Error, export};
@@ -229,6 +231,26 @@ macro_rules! export_phase {
     (post_stop = $handler:expr) => {
         $crate::export_phase!(gizmo_export_post_stop, "gadgetPostStop", $handler);
     };
+    (snapshot = $handler:expr) => {
+        $crate::export_phase!(gizmo_export_snapshot, "gadgetSnapshot", $handler);
+    };
+    (forget = $handler:expr) => {
+        $crate::export_phase!(gizmo_export_forget, "gadgetForget", $handler);
+    };
+    (recordings = $handler:expr) => {
+        $crate::export_phase!(gizmo_export_recordings, "gadgetRecordings", $handler);
+    };
+    (set_params = $handler:expr) => {
+        $crate::export_phase!(gizmo_export_set_params, "gadgetSetParams", $handler);
+    };
+    (follow = $handler:expr) => {
+        #[doc(hidden)]
+        #[allow(unsafe_code, reason = "the host finds the function by its name")]
+        #[cfg_attr(target_family = "wasm", unsafe(export_name = "gadgetFollow"))]
+        pub extern "C" fn gizmo_export_follow(number: u32, is_new: u32) -> i32 {
+            $crate::private::run(|| $handler($crate::private::follower(number, is_new)))
+        }
+    };
     ($name:ident, $export:literal, $handler:expr) => {
         #[doc(hidden)]
         #[allow(unsafe_code, reason = "the host finds the function by its name")]
@@ -241,7 +263,8 @@ macro_rules! export_phase {
         ::core::compile_error!(::core::concat!(
             "`",
             ::core::stringify!($phase),
-            "` is no phase; there are init, pre_start, start, pre_stop, stop and post_stop"
+            "` is no phase; there are init, pre_start, start, pre_stop, stop and post_stop, and for looking meanwhile ",
+            "snapshot, follow, forget, recordings and set_params"
         ));
     };
 }

@@ -12,6 +12,18 @@
 //! | `stop` | after the programs were detached | all of that still; packets may be emitted |
 //! | `post_stop` | at the very end | nothing but the log |
 //!
+//! Between `start` and `stop`, when somebody asks (only the host of module `gizmo` does):
+//!
+//! | handler | asks for |
+//! | --- | --- |
+//! | `snapshot` | packets of everything that is held |
+//! | `follow` | packets of what the given [`Follower`] has not been shown yet |
+//! | `forget` | that what is held be held no longer |
+//! | `recordings` | a [`Recording`] for each container |
+//! | `set_params` | that the parameters, which have other values now, be read again; an `Err` gives them the old values |
+//!
+//! Each is about the containers that [`is_wanted`] says. A guest without the handler cannot be asked, and a person hears so.
+//!
 //! ```
 //! use gizmo_guest::{DataSource, Error, Text, export, info};
 //!
@@ -69,6 +81,8 @@ mod host;
 #[cfg(feature = "host-gizmo")]
 mod iterator;
 pub mod log;
+#[cfg(feature = "host-gizmo")]
+mod look;
 mod map;
 pub mod params;
 mod perf;
@@ -99,6 +113,7 @@ pub use host::{
 pub use host::{should_discard_mntns_id, symbol_exists};
 #[cfg(feature = "host-gizmo")]
 pub use iterator::ProgramOutput;
+pub use look::{Follower, Recording, is_wanted};
 pub use map::{Map, MapSpec, MapType, UpdateMode};
 pub use perf::PerfReader;
 pub use source::{DataSource, DataSourceKind};
@@ -112,4 +127,6 @@ pub use syscall::{
 #[doc(hidden)]
 pub mod private {
     pub use crate::entry::{API_VERSION, dispatch, run};
+    #[cfg(feature = "host-gizmo")]
+    pub use crate::look::follower;
 }

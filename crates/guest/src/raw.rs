@@ -100,6 +100,8 @@ host_module! { "gizmo":
     "emitBatch" => fn emit_batch(source: u32, rows: Input<'_>) -> u32;
     "newIterator" => fn new_iterator(program: Input<'_>) -> u32;
     "iteratorRead" => fn iterator_read(iterator: u32, destination: Output<'_>) -> i32;
+    "isWanted" => fn is_wanted(cgroup_id: u64, mntns_id: u64, name: Input<'_>) -> u32;
+    "reportRecording" => fn report_recording(name: Input<'_>, cgroup_id: u64, mntns_id: u64, recorded: u64, held: u64, lost: u64) -> u32;
 }
 
 // Apart from the others, because without a host the log takes its place.

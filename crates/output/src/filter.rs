@@ -25,6 +25,30 @@ const MAX_REGEX_BYTES: usize = 10 << 20;
 /// # Errors
 /// A rule cannot be read, names a field or data source that is not there, or compares what cannot be compared.
 pub fn attach(sources: &[Arc<DataSource>], values: &BTreeMap<String, String>) -> Result<(), Error> {
+    for (source, rules) in sources.iter().zip(rules_of(sources, values)?) {
+        if !rules.0.is_empty() {
+            subscribe(source, rules)?;
+        }
+    }
+    Ok(())
+}
+
+/// The rules of a data source.
+#[derive(Debug)]
+pub(crate) struct Rules(Vec<Rule>);
+
+impl Rules {
+    /// Whether an element holds all of them.
+    pub(crate) fn hold(&self, element: &Element) -> bool {
+        self.0.iter().all(|rule| rule.holds(element))
+    }
+}
+
+/// The rules of each data source.
+pub(crate) fn rules_of(
+    sources: &[Arc<DataSource>],
+    values: &BTreeMap<String, String>,
+) -> Result<Vec<Rules>, Error> {
     let mut all_rules: Vec<Vec<Rule>> = sources.iter().map(|_| Vec::new()).collect();
     for (name, text) in values {
         if !name.is_empty() && !sources.iter().any(|source| source.name() == name) {
@@ -37,12 +61,7 @@ pub fn attach(sources: &[Arc<DataSource>], values: &BTreeMap<String, String>) ->
             }
         }
     }
-    for (source, rules) in sources.iter().zip(all_rules) {
-        if !rules.is_empty() {
-            subscribe(source, rules)?;
-        }
-    }
-    Ok(())
+    Ok(all_rules.into_iter().map(Rules).collect())
 }
 
 /// Refuses values of the parameter `filter-expr`, whose language Gizmo does not have yet.
@@ -56,15 +75,13 @@ pub fn refuse_expressions(values: &BTreeMap<String, String>) -> Result<(), Error
     Err(Error::NotYet("`filter-expr`".to_owned()))
 }
 
-fn subscribe(source: &Arc<DataSource>, rules: Vec<Rule>) -> Result<(), Error> {
+fn subscribe(source: &Arc<DataSource>, rules: Rules) -> Result<(), Error> {
     source
         .subscribe(
             Subscription::Element,
             PRIORITY,
             move |_, payload| match payload {
-                Payload::Element(element) if !rules.iter().all(|rule| rule.holds(element)) => {
-                    Flow::Discard
-                }
+                Payload::Element(element) if !rules.hold(element) => Flow::Discard,
                 _ => Flow::Continue,
             },
         )

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod columns;
+mod detour;
 mod error;
 mod fields;
 pub mod filter;
@@ -22,6 +23,7 @@ mod value;
 mod writer;
 mod yaml;
 
+pub use detour::{Detour, View};
 pub use error::Error;
 pub use mode::Mode;
 pub use params::params;

@@ -140,6 +140,11 @@ impl Printer {
         writer.write(&self.line);
     }
 
+    /// Owes a single data source its header again.
+    pub(crate) fn start_again(&mut self, shape: Shape) {
+        self.header_due = shape == Shape::Single;
+    }
+
     /// Writes a packet.
     pub(crate) fn print(&mut self, source: &DataSource, packet: &Packet, writer: &SharedWriter) {
         self.line.clear();

@@ -44,21 +44,15 @@ impl Output {
         settings: &Settings,
         writer: SharedWriter,
     ) -> Result<Output, Error> {
-        let choice = mode::choose(&settings.output, sources)?;
-        let mut warnings = choice.warnings;
-        let selections = selections(sources, &choice.modes, settings, &mut warnings)?;
+        let plan = plan(sources, settings)?;
         let mut output = Output {
             printers: Vec::new(),
-            modes: Vec::new(),
-            warnings,
+            modes: plan.modes,
+            warnings: plan.warnings,
             writer,
         };
-        for ((source, mode), selection) in sources.iter().zip(choice.modes).zip(selections) {
-            output.modes.push((source.name().to_owned(), mode.clone()));
-            let nothing = matches!(&selection, Selection::Nothing) && mode == Mode::Columns;
-            if mode != Mode::None && !nothing {
-                output.subscribe(source, mode, selection, settings.terminal_width)?;
-            }
+        for (source, printer) in plan.printers {
+            output.subscribe(source, printer)?;
         }
         Ok(output)
     }
@@ -68,6 +62,13 @@ impl Output {
     pub fn start(&self) {
         for (source, printer) in &self.printers {
             lock(printer).start(source, &self.writer);
+        }
+    }
+
+    /// Lets the next row have a header above it again: what follows is a list of its own.
+    pub fn start_again(&self) {
+        for (source, printer) in &self.printers {
+            lock(printer).start_again(source.shape());
         }
     }
 
@@ -81,18 +82,7 @@ impl Output {
         &self.warnings
     }
 
-    fn subscribe(
-        &mut self,
-        source: &Arc<DataSource>,
-        mode: Mode,
-        selection: Selection,
-        terminal_width: Option<u16>,
-    ) -> Result<(), Error> {
-        let clear = terminal_width.is_some()
-            && source
-                .annotation("cli.clear-screen-before")
-                .is_some_and(|value| value == "true");
-        let printer = Printer::new(source, mode, selection, terminal_width, clear);
+    fn subscribe(&mut self, source: Arc<DataSource>, printer: Printer) -> Result<(), Error> {
         let printer = Arc::new(Mutex::new(printer));
         let (state, writer) = (Arc::clone(&printer), self.writer.clone());
         source
@@ -110,9 +100,52 @@ impl Output {
             Edge::Begin => writer.hold(),
             Edge::End => writer.release(),
         });
-        self.printers.push((Arc::clone(source), printer));
+        self.printers.push((source, printer));
         Ok(())
     }
+}
+
+/// What settings come to.
+pub(crate) struct Plan {
+    /// Of the data sources that are printed.
+    pub(crate) printers: Vec<(Arc<DataSource>, Printer)>,
+    modes: Vec<(String, Mode)>,
+    /// What is left out, to be logged.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Checks settings and makes a printer for each data source that is to be printed.
+pub(crate) fn plan(sources: &[Arc<DataSource>], settings: &Settings) -> Result<Plan, Error> {
+    let choice = mode::choose(&settings.output, sources)?;
+    let mut warnings = choice.warnings;
+    let selections = selections(sources, &choice.modes, settings, &mut warnings)?;
+    let mut plan = Plan {
+        printers: Vec::new(),
+        modes: Vec::new(),
+        warnings,
+    };
+    for ((source, mode), selection) in sources.iter().zip(choice.modes).zip(selections) {
+        plan.modes.push((source.name().to_owned(), mode.clone()));
+        let nothing = matches!(&selection, Selection::Nothing) && mode == Mode::Columns;
+        if mode != Mode::None && !nothing {
+            let printer = printer(source, mode, selection, settings.terminal_width);
+            plan.printers.push((Arc::clone(source), printer));
+        }
+    }
+    Ok(plan)
+}
+
+fn printer(
+    source: &DataSource,
+    mode: Mode,
+    selection: Selection,
+    terminal_width: Option<u16>,
+) -> Printer {
+    let clear = terminal_width.is_some()
+        && source
+            .annotation("cli.clear-screen-before")
+            .is_some_and(|value| value == "true");
+    Printer::new(source, mode, selection, terminal_width, clear)
 }
 
 /// Checks `--fields` against every data source, whatever its mode, so that a typing error is found in all modes. A list

@@ -59,7 +59,8 @@ impl Identities {
         }
     }
 
-    fn find(&self, cgroup: u64, mntns: u64) -> Option<Arc<Container>> {
+    /// The container of a cgroup, or of a mount namespace when the cgroup is unknown.
+    pub(crate) fn find(&self, cgroup: u64, mntns: u64) -> Option<Arc<Container>> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         match cgroup {
             0 => known.by_mntns.get(&mntns).cloned(),

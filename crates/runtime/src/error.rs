@@ -37,6 +37,24 @@ pub enum Error {
     /// The container runtimes cannot be asked as a person wanted.
     #[error(transparent)]
     Runtimes(#[from] gizmo_containers::RuntimeError),
+    /// Names of containers that somebody wants to see make no sense.
+    #[error(transparent)]
+    Selector(#[from] gizmo_containers::SelectorError),
+    /// The gadget lacks what is needed for looking at it.
+    #[error("gadget `{0}` cannot be looked at while it runs")]
+    NotLive(String),
+    /// The gadget lacks what is needed for other parameters.
+    #[error("the parameters of gadget `{0}` cannot be changed while it runs")]
+    FixedParams(String),
+    /// The parameter cannot be changed.
+    #[error("the parameter `{0}` can only be set when a run starts")]
+    FixedParam(String),
+    /// The gadget has no such parameter.
+    #[error("gadget `{0}` has no parameter `{1}`")]
+    NoParam(String, String),
+    /// Nothing that is recorded has such a name.
+    #[error("no recorded container is called `{0}`; see: gizmo recordings")]
+    NoContainer(String),
     /// This architecture is not supported.
     #[error("this machine's architecture, `{0}`, is not supported")]
     Architecture(String),

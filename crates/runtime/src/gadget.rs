@@ -11,11 +11,21 @@ use gizmo_model::iterator::{IteratorError, Iterators};
 use gizmo_model::map::{BpfMap, MapError, MapSpec, Maps, ObjectSettings, SettingError};
 use gizmo_model::params::{Param, ParamValues};
 use gizmo_model::{DataSource, DataSources};
-use gizmo_wasm::{Deadlines, Guest, HostContext, Kernel, MntnsFilter, Module, Phase, WasmEngine};
+use gizmo_wasm::{
+    Deadlines, Guest, HostContext, Kernel, MntnsFilter, Module, Phase, Question, Recording,
+    Selection, WasmEngine,
+};
 use tracing::{debug, warn};
 
 use crate::containers::{ContainerSource, FILTER_CONSTANT, FILTER_MAP, select_in_filter};
+use crate::live::GuestParams;
 use crate::{Error, HostKernel};
+
+/// What the full names of guests' parameters begin with.
+const WASM_PREFIX: &str = "operator.oci.wasm.";
+
+/// The tag of parameters that can be changed while the gadget runs.
+const LIVE_TAG: &str = "live";
 
 /// An image whose layers are read and checked; nothing of it runs.
 pub struct OpenGadget {
@@ -104,7 +114,7 @@ impl OpenGadget {
 
     /// The parameters that the image offers.
     pub fn params(&self) -> Vec<Param> {
-        let mut params = Param::from_config(&self.config, "params.wasm", "operator.oci.wasm.");
+        let mut params = Param::from_config(&self.config, "params.wasm", WASM_PREFIX);
         if let Some(ebpf) = &self.ebpf {
             params.extend(ebpf.params(&self.config));
         }
@@ -137,6 +147,15 @@ impl OpenGadget {
         }
         let config = Arc::new(RwLock::new(self.config));
         let mntns_filter = MntnsFilter::default();
+        let guest_params = params
+            .iter()
+            .filter(|param| param.prefix == WASM_PREFIX)
+            .map(|param| {
+                let given = values.get(&param.full_name());
+                let value = given.unwrap_or(&param.default_value);
+                (param.key.clone(), value.to_owned())
+            })
+            .collect();
         let layer = self.ebpf.clone();
         let guest = self
             .module
@@ -148,7 +167,7 @@ impl OpenGadget {
                         gadget: self.name.clone(),
                         sources: Arc::clone(&sources),
                         config: Arc::clone(&config),
-                        params: values.below("operator.oci.wasm."),
+                        params: values.below(WASM_PREFIX),
                         maps: layer
                             .clone()
                             .map_or(Arc::new(NoObject) as Arc<dyn Maps>, |layer| layer),
@@ -176,6 +195,7 @@ impl OpenGadget {
             sources,
             containers,
             mntns_filter,
+            guest_params,
         })
     }
 }
@@ -189,6 +209,7 @@ pub struct ReadyGadget {
     sources: Arc<DataSources>,
     containers: Option<ContainerSource>,
     mntns_filter: MntnsFilter,
+    guest_params: GuestParams,
 }
 
 impl ReadyGadget {
@@ -200,6 +221,19 @@ impl ReadyGadget {
     /// The data sources that a client sees.
     pub fn sources(&self) -> Vec<Arc<DataSource>> {
         self.sources.all()
+    }
+
+    pub(crate) fn answers(&self, question: Question) -> bool {
+        let guest = self.guest.as_ref();
+        guest.is_some_and(|guest| guest.answers(question))
+    }
+
+    /// Whether the gadget can answer while it runs; not, as an error.
+    pub(crate) fn require(&self, question: Question) -> Result<(), Error> {
+        if self.answers(question) {
+            return Ok(());
+        }
+        Err(Error::NotLive(self.name.clone()))
     }
 
     /// Whether the gadget follows containers, or filters by them.
@@ -270,6 +304,74 @@ impl RunningGadget {
             .unwrap_or_else(PoisonError::into_inner) = filter;
     }
 
+    /// The gadget's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.gadget.name
+    }
+
+    /// Values of the guest's parameters by their keys, declared and given.
+    pub(crate) fn guest_params(&self) -> GuestParams {
+        self.gadget.guest_params.clone()
+    }
+
+    /// Whether the gadget can answer while it runs.
+    pub(crate) fn answers(&self, question: Question) -> bool {
+        self.gadget.answers(question)
+    }
+
+    /// Whether it can; not, as an error.
+    pub(crate) fn require(&self, question: Question) -> Result<(), Error> {
+        self.gadget.require(question)
+    }
+
+    /// Asks the gadget about the containers that somebody wants to see.
+    ///
+    /// # Errors
+    /// The guest fails.
+    pub(crate) fn ask(
+        &self,
+        question: Question,
+        selection: &Selection,
+    ) -> Result<Vec<Recording>, Error> {
+        match &self.gadget.guest {
+            Some(guest) => Ok(guest.ask(question, selection)?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Changes parameters of the guest.
+    ///
+    /// # Errors
+    /// There is no such parameter, the value is wrong, or the guest takes none while it runs.
+    pub(crate) fn set_params(&self, values: &GuestParams) -> Result<(), Error> {
+        let gadget = &self.gadget;
+        let config = gadget.config.read().unwrap_or_else(PoisonError::into_inner);
+        let params = Param::from_config(&config, "params.wasm", "");
+        for (key, value) in values {
+            let param = params.iter().find(|param| param.key == *key);
+            let param = param.ok_or_else(|| Error::NoParam(gadget.name.clone(), key.clone()))?;
+            if !param.tags.iter().any(|tag| tag == LIVE_TAG) {
+                return Err(Error::FixedParam(key.clone()));
+            }
+            param.validate(value)?;
+        }
+        drop(config);
+        match gadget.guest.as_ref().filter(|guest| guest.takes_params()) {
+            Some(guest) => Ok(guest.set_params(values)?),
+            None => Err(Error::FixedParams(gadget.name.clone())),
+        }
+    }
+
+    /// Detaches the programs, after the guest's *pre-stop*; the guest lives on.
+    pub(crate) fn detach(&self) -> Detached {
+        let mut errors = Vec::new();
+        let is_alive = self.end_phase(Phase::PreStop, &mut errors);
+        if let Some(ebpf) = &self.gadget.ebpf {
+            ebpf.stop();
+        }
+        Detached { is_alive, errors }
+    }
+
     /// Tells the gadget of a container.
     ///
     /// # Errors
@@ -315,12 +417,11 @@ impl RunningGadget {
     ///
     /// # Errors
     /// Everything that failed on the way.
-    pub fn stop(self) -> Result<(), Error> {
-        let mut errors = Vec::new();
-        let is_alive = self.end_phase(Phase::PreStop, &mut errors);
-        if let Some(ebpf) = &self.gadget.ebpf {
-            ebpf.stop();
-        }
+    pub(crate) fn stop(self, detached: Detached) -> Result<(), Error> {
+        let Detached {
+            is_alive,
+            mut errors,
+        } = detached;
         if is_alive && self.end_phase(Phase::Stop, &mut errors) {
             self.end_phase(Phase::PostStop, &mut errors);
         }
@@ -338,6 +439,13 @@ impl RunningGadget {
         errors.push(error.into());
         guest.death().is_none()
     }
+}
+
+/// How it went until the programs were detached.
+pub(crate) struct Detached {
+    /// The guest can be called.
+    is_alive: bool,
+    errors: Vec<Error>,
 }
 
 impl Drop for RunningGadget {

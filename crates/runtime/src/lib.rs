@@ -14,6 +14,7 @@ mod gadget;
 mod host;
 mod inspect;
 mod kallsyms;
+pub mod live;
 mod roster;
 mod run;
 mod wait;

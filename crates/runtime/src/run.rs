@@ -10,13 +10,14 @@ use gizmo_model::DataSource;
 use gizmo_model::container::Container;
 use gizmo_model::params::ParamValues;
 use gizmo_output::formatters::{self, ClockOffset};
-use gizmo_output::{Output, Settings, SharedWriter, filter};
+use gizmo_output::{Detour, Output, Settings, SharedWriter, filter};
 use tracing::{debug, warn};
 
 use crate::audience::{Audience, Nobody};
 use crate::enrich::{self, Identities};
 use crate::following::{ContainerOptions, Following};
 use crate::gadget::{OpenGadget, ReadyGadget};
+use crate::live::{Live, LiveOptions};
 use crate::roster::{NAME_WAIT, Roster};
 use crate::wait::{Event, Waiter};
 use crate::{Error, HostKernel};
@@ -35,6 +36,8 @@ pub struct RunOptions {
     pub output: Settings,
     /// Where events are printed.
     pub writer: Box<dyn std::io::Write + Send>,
+    /// How the run can be looked at.
+    pub live: LiveOptions,
 }
 
 /// How a run ended.
@@ -53,6 +56,9 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
     let kernel = Arc::new(HostKernel::probe(options.command.is_some())?);
     let waiter = Waiter::new()?;
     let ready = gadget.instantiate(&options.values, Arc::clone(&kernel))?;
+    for question in options.live.questions() {
+        ready.require(question)?;
+    }
     let follows = options.command.is_none() && ready.wants_containers();
     let is_filtered = options.command.is_some() || follows && !options.containers.host;
     let mut following = follows
@@ -70,6 +76,7 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
     if follows {
         enrich::attach(&ready.sources(), &identities)?;
     }
+    let detour = Detour::attach(&ready.sources())?;
     let output = attach_operators(&ready, &kernel, &options.values, &options.output, &writer)?;
 
     let held = options
@@ -103,8 +110,17 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
         waiter.watch(held.pid())?;
     }
     let command = held.map(HeldCommand::release).transpose()?;
+    let live = &options.live;
+    let mut live = Live::new(
+        &running,
+        &output,
+        &detour,
+        Arc::clone(&identities),
+        live,
+        &waiter,
+    );
     let waited = match &following {
-        None => waiter.wait(command.as_ref(), options.timeout, &mut Nobody),
+        None => waiter.wait(command.as_ref(), options.timeout, &mut Nobody, &mut live),
         Some(following) => {
             let roster = Roster::new(options.containers.meant());
             let filter = running.filter_map().filter(|_| is_filtered);
@@ -112,8 +128,8 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
             if options.containers.host {
                 audience.include(host_itself());
             }
-            let waited = waiter.wait(None, options.timeout, &mut audience);
-            waiter.settle(NAME_WAIT, &mut audience);
+            let waited = waiter.wait(None, options.timeout, &mut audience, &mut live);
+            waiter.settle(NAME_WAIT, &mut audience, &mut live);
             complain(following, &audience);
             waited
         }
@@ -125,7 +141,10 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
     if let Err(error) = waiter.exit_on_signal() {
         warn!(%error, "a second signal will not end the process");
     }
-    let stopped = running.stop();
+    // Followers see everything, too.
+    let detached = running.detach();
+    live.finish();
+    let stopped = running.stop(detached);
     drop(command);
     if writer.dropped() > 0 {
         debug!(events = writer.dropped(), "output closed early");

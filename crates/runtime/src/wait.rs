@@ -8,19 +8,24 @@ use std::time::{Duration, Instant};
 
 use gizmo_containers::{Command, Ended, wait_for_all};
 use rustix::process::{Pid, Signal};
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 use tracing::{debug, info};
 
 use crate::Error;
+use crate::live::{Call, Live};
 use crate::roster::News;
 
 /// A signal within this time after the end of the wait is the one that ended the command.
 const SAME_SIGNAL: Duration = Duration::from_millis(300);
 
 /// Something that ends a run, or that somebody must hear of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Event {
+    /// Somebody asks through the run's socket.
+    Call(Call),
+    /// What is held is to be shown.
+    Snapshot,
     /// Something is heard of containers.
     News(News),
     /// The command itself has ended.
@@ -70,6 +75,10 @@ impl Waiter {
             .map_err(|error| Error::System("the end of children cannot be noticed", error))?;
         let events = sender.clone();
         on_end_signal(move |signal| events.send(Event::Signal(signal)).is_ok())?;
+        let events = sender.clone();
+        on_signals("snapshot-signal", [SIGUSR1], move |_| {
+            events.send(Event::Snapshot).is_ok()
+        })?;
         Ok(Self { sender, receiver })
     }
 
@@ -107,22 +116,35 @@ impl Waiter {
         command: Option<&Command>,
         timeout: Option<Duration>,
         listener: &mut dyn Listener,
+        live: &mut Live<'_>,
     ) -> Waited {
         // A timeout too large for the clock is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut waited = Waited { command: None };
         loop {
-            let next = deadline.into_iter().chain(listener.deadline()).min();
+            // First, so that nothing that goes on for ever keeps followers waiting.
+            live.tick();
+            let others = [listener.deadline(), live.deadline()];
+            let next = others.into_iter().flatten().chain(deadline).min();
             match self.receive(next) {
                 Err(RecvTimeoutError::Timeout)
                     if deadline.is_none_or(|deadline| deadline > Instant::now()) =>
                 {
-                    listener.tick();
+                    tick(listener, live);
                     continue;
                 }
                 Err(RecvTimeoutError::Timeout) => debug!("timeout"),
                 Ok(Event::News(news)) => {
+                    live.catch_up();
                     listener.hear(news);
+                    continue;
+                }
+                Ok(Event::Call(call)) => {
+                    live.serve(call);
+                    continue;
+                }
+                Ok(Event::Snapshot) => {
+                    live.dump();
                     continue;
                 }
                 Ok(Event::CommandEnded(ended)) => {
@@ -143,7 +165,7 @@ impl Waiter {
     }
 
     /// Hears what is still to be heard of containers that have begun, but not for longer than `limit`.
-    pub(crate) fn settle(&self, limit: Duration, listener: &mut dyn Listener) {
+    pub(crate) fn settle(&self, limit: Duration, listener: &mut dyn Listener, live: &mut Live<'_>) {
         let deadline = Instant::now() + limit;
         loop {
             // What has arrived is heard in any case.
@@ -154,10 +176,14 @@ impl Waiter {
             };
             let next = listener.deadline().map_or(until, |next| next.min(until));
             match self.receive(Some(next)) {
-                Ok(Event::News(news)) => listener.hear(news),
+                Ok(Event::News(news)) => {
+                    live.catch_up();
+                    listener.hear(news);
+                }
                 Ok(Event::Signal(_)) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => {
+                    live.catch_up();
                     listener.tick();
                     if listener.is_settled() || Instant::now() >= deadline {
                         return;
@@ -199,15 +225,23 @@ impl Waiter {
 ///
 /// # Errors
 /// Handlers or the thread cannot be made.
-pub fn on_end_signal(mut hear: impl FnMut(i32) -> bool + Send + 'static) -> Result<(), Error> {
+pub fn on_end_signal(hear: impl FnMut(i32) -> bool + Send + 'static) -> Result<(), Error> {
     // What was ignored when we were started stays so, for us and for the command: nohup, and jobs in the background.
     let ignored = ignored_signals(&fs::read_to_string("/proc/self/status").unwrap_or_default());
     let caught = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
         .into_iter()
         .filter(|signal| ignored & (1 << (signal - 1)) == 0);
+    on_signals("signals", caught, hear)
+}
+
+fn on_signals(
+    thread: &str,
+    caught: impl IntoIterator<Item = i32>,
+    mut hear: impl FnMut(i32) -> bool + Send + 'static,
+) -> Result<(), Error> {
     let mut signals =
         Signals::new(caught).map_err(|error| Error::System("signals cannot be caught", error))?;
-    spawn("signals", move || {
+    spawn(thread, move || {
         for signal in &mut signals {
             if !hear(signal) {
                 break;
@@ -235,6 +269,15 @@ fn pass_on(signal: i32, command: Option<&Command>, ended: Option<Ended>) -> bool
         _ => {}
     }
     true
+}
+
+/// Lets time pass for who has waited for it. Followers see what containers did before these end.
+fn tick(listener: &mut dyn Listener, live: &mut Live<'_>) {
+    let now = Instant::now();
+    if listener.deadline().is_some_and(|deadline| deadline <= now) {
+        live.catch_up();
+        listener.tick();
+    }
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {

@@ -48,6 +48,9 @@ pub struct Deadlines {
     pub stop: Duration,
     /// `gadgetPostStop`.
     pub post_stop: Duration,
+    /// `gadgetSnapshot`, `gadgetFollow` and the other exports for looking while a gadget runs; a snapshot does what
+    /// `gadgetStop` does.
+    pub look: Duration,
     /// `dataSourceCallback`. A callback inside another call shares that call's time.
     pub callback: Duration,
 }
@@ -61,6 +64,7 @@ impl Default for Deadlines {
             start: plain,
             pre_stop: plain,
             stop: Duration::from_secs(42),
+            look: Duration::from_secs(42),
             post_stop: plain,
             callback: plain,
         }

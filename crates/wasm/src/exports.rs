@@ -5,15 +5,23 @@ use wasmtime::{ExternType, Instance, StoreContextMut, TypedFunc, ValType};
 use crate::error::Error;
 use crate::state::State;
 
-/// The lifecycle exports of a guest that may be missing.
-const PHASES: [&str; 6] = [
+/// The exports of a guest without parameters that may be missing: those of its phases, and those with which it is asked
+/// while it runs.
+const PHASES: [&str; 10] = [
     "gadgetInit",
     "gadgetPreStart",
     "gadgetStart",
     "gadgetPreStop",
     "gadgetStop",
     "gadgetPostStop",
+    "gadgetSnapshot",
+    "gadgetForget",
+    "gadgetRecordings",
+    "gadgetSetParams",
 ];
+
+/// `gadgetFollow`: the follower's number, and whether it is a new one.
+pub(crate) type Follow = TypedFunc<(u32, u32), i32>;
 
 /// A lifecycle export; upstream accepts either width.
 #[derive(Clone)]
@@ -58,6 +66,7 @@ impl Callback {
 #[derive(Default, Clone)]
 pub(crate) struct Exports {
     phases: [Option<Lifecycle>; PHASES.len()],
+    pub(crate) follow: Option<Follow>,
     pub(crate) callback: Option<Callback>,
     /// Something is exported as `dataSourceCallback`, but cannot be called.
     pub(crate) callback_unusable: bool,
@@ -85,6 +94,7 @@ impl Exports {
             .is_some();
         Self {
             phases,
+            follow: instance.get_typed_func(&mut *context, "gadgetFollow").ok(),
             callback_unusable: exported && callback.is_none(),
             callback,
         }
@@ -124,7 +134,27 @@ pub(crate) fn check(module: &wasmtime::Module) -> Result<(), Error> {
     if let Some(export) = module.get_export("_initialize") {
         require(&export, "_initialize", "() -> ()", 0)?;
     }
+    if let Some(export) = module.get_export("gadgetFollow") {
+        require_follow(&export)?;
+    }
     Ok(())
+}
+
+fn require_follow(export: &ExternType) -> Result<(), Error> {
+    let narrow = |ty: ValType| matches!(ty, ValType::I32);
+    match export {
+        ExternType::Func(ty)
+            if ty.params().len() == 2
+                && ty.results().len() == 1
+                && ty.params().chain(ty.results()).all(narrow) =>
+        {
+            Ok(())
+        }
+        _ => Err(Error::ExportType {
+            export: "gadgetFollow",
+            expected: "(i32, i32) -> i32",
+        }),
+    }
 }
 
 fn require(

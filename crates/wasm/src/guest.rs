@@ -62,7 +62,7 @@ impl Phase {
 
 /// A running guest. Dropping it closes it: handles vanish, and its subscriptions do nothing any more.
 pub struct Guest {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl std::fmt::Debug for Guest {
@@ -268,10 +268,18 @@ impl Shared {
 
 fn run_export(context: &mut StoreContextMut<'_, State>, export: &'static str) -> Option<Cause> {
     let function = context.data().exports.phase(export)?;
+    call_export(context, |context| function.call(context))
+}
+
+/// Calls an export unless the guest is dead, and finds the words for what came of it.
+pub(crate) fn call_export(
+    context: &mut StoreContextMut<'_, State>,
+    call: impl FnOnce(&mut StoreContextMut<'_, State>) -> wasmtime::Result<i64>,
+) -> Option<Cause> {
     if let Some(text) = &context.data().dead {
         return Some(Cause::Dead(text.clone()));
     }
-    let outcome = function.call(context);
+    let outcome = call(context);
     let state = context.data_mut();
     state.flush_output();
     let said = state.report.fail.take().or(state.report.last_error.take());

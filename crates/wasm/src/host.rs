@@ -19,6 +19,7 @@ mod handle;
 mod iterator;
 mod kernel;
 pub(crate) mod log;
+mod look;
 mod map;
 pub(crate) mod memory;
 mod packet;
@@ -51,9 +52,9 @@ const IG_FUNCTIONS: [&str; 41] = [
 
 /// All functions of `gizmo`.
 #[rustfmt::skip]
-const GIZMO_FUNCTIONS: [&str; 10] = [
+const GIZMO_FUNCTIONS: [&str; 12] = [
     "getHostFact", "getParamLength", "getSyscallIdForAbi", "setConstant", "setMaxEntries", "newInnerMap",
-    "newIterator", "iteratorRead", "fail", "emitBatch",
+    "newIterator", "iteratorRead", "fail", "emitBatch", "isWanted", "reportRecording",
 ];
 
 /// Whether there is such a function.
@@ -170,5 +171,6 @@ pub(crate) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     iterator::define(linker)?;
     syscall::define(linker)?;
     kernel::define(linker)?;
+    look::define(linker)?;
     gizmo::define(linker)
 }

@@ -95,3 +95,6 @@ pub(crate) const MAX_WASI_ENTRIES: u32 = 1024;
 
 /// Lines of standard error kept for the case that the guest traps: a panic message with some frames.
 pub(crate) const MAX_STDERR_LINES: usize = 20;
+
+/// Recordings that a guest may report in one answer: traceloop has a ring for 1024 containers at most.
+pub(crate) const MAX_RECORDINGS: usize = 4096;

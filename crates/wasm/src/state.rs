@@ -14,6 +14,7 @@ use crate::exports::Exports;
 use crate::guest::Shared;
 use crate::handles::Handles;
 use crate::limits::{self, LOG_LINES_PER_SECOND, WARNINGS_PER_SECOND};
+use crate::look::Look;
 use crate::ticker::TICK;
 use crate::wasi::Wasi;
 
@@ -37,6 +38,8 @@ pub(crate) struct State {
     pub(crate) limits: StoreLimits,
     pub(crate) budget: Budget,
     pub(crate) report: Report,
+    /// What is looked at, as long as the guest is asked.
+    pub(crate) look: Option<Look>,
     pub(crate) log_rate: RateLimit,
     pub(crate) warning_rate: RateLimit,
     pub(crate) counts: Counts,
@@ -99,6 +102,7 @@ impl State {
                 .build(),
             budget: Budget::default(),
             report: Report::default(),
+            look: None,
             log_rate: RateLimit::new(LOG_LINES_PER_SECOND),
             warning_rate: RateLimit::new(WARNINGS_PER_SECOND),
             counts: Counts::default(),

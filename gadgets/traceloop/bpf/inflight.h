@@ -143,7 +143,9 @@ static __always_inline bool describe_begun(struct in_flight_room *room, struct t
 		content = CAPTURES_BYTES;
 	if (content) {
 		struct captures *begun = captures_of(task, key);
-		if (!begun || bpf_probe_read_kernel(room->captures, content, begun->bytes))
+		/* Before 6.2 or so the verifier forgets the limit when the register has been put away. */
+		barrier_var(content);
+		if (!begun || content > CAPTURES_BYTES || bpf_probe_read_kernel(room->captures, content, begun->bytes))
 			to->captures = content = 0;
 	}
 	to->bytes = sizeof(*to) + ((content + 7) & ~7ULL);

@@ -1,5 +1,7 @@
 //! The parser for `gizmo run`: its own flags and those of the image.
 
+use std::time::Duration;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, ValueHint, builder::ValueParser};
 use gizmo_image::Image;
@@ -35,6 +37,18 @@ pub(super) fn output_params() -> Vec<Param> {
         })
         .collect()
 }
+
+/// Long flags of `run` itself.
+const OWN_FLAGS: [&str; 8] = [
+    "help",
+    "file",
+    "timeout",
+    "every",
+    "follow",
+    "output-file",
+    "verbose",
+    "store",
+];
 
 /// The parser; with a gadget it knows its name and description.
 pub(super) fn command(params: &[Param], gadget: Option<&OpenGadget>) -> Command {
@@ -80,6 +94,20 @@ pub(super) fn command(params: &[Param], gadget: Option<&OpenGadget>) -> Command 
                 .value_parser(seconds),
         )
         .arg(
+            Arg::new("every")
+                .long("every")
+                .value_name("TIME")
+                .help("Show what is held again and again while the recording goes on; TIME is 10s, 2m, … (SIGUSR1 shows it once)")
+                .value_parser(interval),
+        )
+        .arg(
+            Arg::new("follow")
+                .long("follow")
+                .help("Show what is recorded as it comes, instead of at the end")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("every"),
+        )
+        .arg(
             Arg::new("output-file")
                 .long("output-file")
                 .value_name("FILE")
@@ -97,10 +125,7 @@ pub(super) fn command(params: &[Param], gadget: Option<&OpenGadget>) -> Command 
                 .help("Folder of the local images")
                 .value_parser(ValueParser::os_string()),
         );
-    let mut taken: Vec<String> = ["help", "file", "timeout", "output-file", "verbose", "store"]
-        .iter()
-        .map(|name| (*name).to_owned())
-        .collect();
+    let mut taken: Vec<String> = OWN_FLAGS.map(str::to_owned).to_vec();
     let mut taken_short = vec!['h', 'f', 't', 'v'];
     let is_flag = |name: &str| !name.is_empty() && !name.starts_with('-');
     let mut offered: Vec<&Param> = Vec::new();
@@ -124,6 +149,20 @@ pub(super) fn command(params: &[Param], gadget: Option<&OpenGadget>) -> Command 
 
 fn seconds(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "give a whole number of seconds")
+}
+
+/// A dump takes its time, and nobody reads ten a second.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A time with a unit, or a number of seconds.
+fn interval(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map(Duration::from_secs).ok();
+    let with_unit = || text.parse::<jiff::SignedDuration>().ok()?.try_into().ok();
+    match seconds.or_else(with_unit) {
+        Some(interval) if interval >= SHORTEST_INTERVAL => Ok(interval),
+        Some(_) => Err("give at least 100ms".to_owned()),
+        None => Err("give a time, such as 10s or 2m".to_owned()),
+    }
 }
 
 /// The flag of a parameter; its letter is taken if it is free.
@@ -265,6 +304,21 @@ mod tests {
             assert_eq!(value, "openat");
             let command: Vec<_> = matches.get_many::<OsString>("command").unwrap().collect();
             assert_eq!(command, ["ls", "-l"]);
+        }
+    }
+
+    #[test]
+    fn intervals_are_seconds_or_have_a_unit() {
+        for (text, millis) in [
+            ("10", 10_000),
+            ("10s", 10_000),
+            ("500ms", 500),
+            ("2m", 120_000),
+        ] {
+            assert_eq!(interval(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "0", "10ms", "-5s", "often", "99999999999999999999"] {
+            assert!(interval(text).is_err(), "{text}");
         }
     }
 

@@ -24,6 +24,7 @@ use gizmo_containers::resolve;
 use gizmo_image::Image;
 use gizmo_model::params::{Param, ParamValues};
 use gizmo_output::Settings;
+use gizmo_runtime::live::{LiveOptions, default_folder};
 use gizmo_runtime::{Ending, OpenGadget, RunOptions};
 use tracing::{debug, warn};
 
@@ -73,7 +74,7 @@ pub(crate) fn run(context: &Context, raw: RawArgs) -> anyhow::Result<ExitCode> {
     };
     hint_at_command(&matches, &name);
     require_rights("gizmo run")?;
-    let options = options(&matches, values(&matches, &params)?)?;
+    let options = options(&matches, values(&matches, &params)?, &name)?;
     finish(gizmo_runtime::run(open, options).map_err(|error| name_image(error, &name))?)
 }
 
@@ -89,7 +90,7 @@ fn run_manifest(context: &Context, raw: &RawArgs) -> anyhow::Result<ExitCode> {
     let (_, open) = open(context, &spec.image).with_context(|| spec.origin().to_owned())?;
     let values = spec.values(&params(&open))?;
     require_rights("gizmo run")?;
-    let options = options(&matches, values)?;
+    let options = options(&matches, values, &spec.image)?;
     let ending = gizmo_runtime::run(open, options);
     finish(ending.map_err(|error| name_image(error, &spec.image))?)
 }
@@ -155,7 +156,7 @@ fn name_image(error: gizmo_runtime::Error, name: &str) -> anyhow::Error {
     }
 }
 
-fn options(matches: &ArgMatches, values: ParamValues) -> anyhow::Result<RunOptions> {
+fn options(matches: &ArgMatches, values: ParamValues, image: &str) -> anyhow::Result<RunOptions> {
     let command: Vec<OsString> = matches
         .get_many::<OsString>("command")
         .map(|words| words.cloned().collect())
@@ -189,6 +190,13 @@ fn options(matches: &ArgMatches, values: ParamValues) -> anyhow::Result<RunOptio
         timeout: timeout.map(Duration::from_secs),
         output,
         writer,
+        live: LiveOptions {
+            image: image.to_owned(),
+            every: matches.get_one::<Duration>("every").copied(),
+            follow: matches.get_flag("follow"),
+            folder: default_folder(),
+            log: Arc::new(crate::logging::for_asker),
+        },
     })
 }
 
@@ -266,7 +274,7 @@ impl Write for FreshFile {
     }
 }
 
-fn terminal_width(stream: impl AsFd + IsTerminal) -> Option<u16> {
+pub(crate) fn terminal_width(stream: impl AsFd + IsTerminal) -> Option<u16> {
     if !stream.is_terminal() {
         return None;
     }

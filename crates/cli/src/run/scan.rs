@@ -4,11 +4,12 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// Flags of `run` itself that take a value.
-const WITH_VALUE: [&str; 9] = [
+const WITH_VALUE: [&str; 10] = [
     "--file",
     "-f",
     "--timeout",
     "-t",
+    "--every",
     "--output-file",
     "--store",
     "--output",
@@ -17,7 +18,7 @@ const WITH_VALUE: [&str; 9] = [
 ];
 
 /// Flags that take none.
-const WITHOUT_VALUE: [&str; 4] = ["--verbose", "-v", "--help", "-h"];
+const WITHOUT_VALUE: [&str; 5] = ["--verbose", "-v", "--help", "-h", "--follow"];
 
 /// The image's name: the first word that is no flag and does not follow an unknown one. Only if there is no such word may
 /// it be one that follows an unknown flag, which then was a switch.
@@ -149,6 +150,7 @@ mod tests {
         finds("-ojson traceloop", Some("traceloop"));
         finds("-v traceloop", Some("traceloop"));
         finds("--some-switch traceloop", Some("traceloop"));
+        finds("--every 10s --follow traceloop", Some("traceloop"));
     }
 
     #[test]

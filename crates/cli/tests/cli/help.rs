@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::{Gizmo, golden};
 
 /// What has a help text of its own; `gizmo` itself first.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 21] = [
     "",
     "run",
     "run traceloop",
@@ -19,6 +19,12 @@ const COMMANDS: [&str; 15] = [
     "image export",
     "image import",
     "list-containers",
+    "snapshot",
+    "recordings",
+    "forget",
+    "filter",
+    "filter show",
+    "filter set",
     "bench",
     "bench overhead",
 ];

@@ -56,6 +56,8 @@ impl Gizmo {
         let mut command = Command::new(BINARY);
         command.arg("--store").arg(self.store()).args(args);
         clean(&mut command);
+        // Runs of other tests are not to be looked at.
+        command.env("GIZMO_RUN_DIR", self.path("run"));
         command
     }
 

@@ -9,6 +9,7 @@ mod crowd;
 mod damage;
 mod filter;
 mod inflight;
+mod live;
 mod many;
 mod recording;
 mod support;

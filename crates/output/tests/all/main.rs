@@ -1,6 +1,7 @@
 //! Tests of the public interface: data sources in, bytes out.
 
 mod columns;
+mod detour;
 mod fields;
 mod filter;
 mod formatters;

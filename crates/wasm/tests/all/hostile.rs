@@ -56,6 +56,11 @@ const CALLS: [(i32, &str); 35] = [
     (0, "newInnerMap @\"outer\" BUF"),
     (0, "newIterator BUF"),
     (-1, "iteratorRead (local.get $q) BUF"),
+    (0, "isWanted (i64.const 1) (i64.const 1) BUF"),
+    (
+        1,
+        "reportRecording BUF (i64.const 1) (i64.const 1) (i64.const 1) (i64.const 1) (i64.const 1)",
+    ),
 ];
 
 #[test]

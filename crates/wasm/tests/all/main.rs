@@ -8,6 +8,7 @@ mod hostile;
 mod instantiate;
 mod iterator;
 mod lifecycle;
+mod look;
 mod map;
 mod measure;
 mod names;

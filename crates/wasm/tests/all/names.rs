@@ -4,7 +4,7 @@ use gizmo_wasm::WasmEngine;
 
 use crate::support::{World, module_text, plain};
 
-const TEXTS: [&str; 10] = [
+const TEXTS: [&str; 11] = [
     include_str!("batch.rs"),
     include_str!("datasource.rs"),
     include_str!("field.rs"),
@@ -12,6 +12,7 @@ const TEXTS: [&str; 10] = [
     include_str!("instantiate.rs"),
     include_str!("iterator.rs"),
     include_str!("lifecycle.rs"),
+    include_str!("look.rs"),
     include_str!("map.rs"),
     include_str!("perf.rs"),
     include_str!("system.rs"),
@@ -34,5 +35,5 @@ fn every_function_links() {
     }
     let module = plain(&module_text(&calls));
     gizmo_wasm::Guest::instantiate(&module, World::new().context()).unwrap();
-    assert_eq!(WasmEngine::host_functions().count(), 51);
+    assert_eq!(WasmEngine::host_functions().count(), 53);
 }

@@ -11,6 +11,7 @@ mod data;
 mod examples;
 mod host;
 mod hostile;
+mod looking;
 mod maps;
 mod misuse;
 mod system;
@@ -70,6 +71,7 @@ guests! {
     "hostile-trap" hostile_trap: hostile;
     "iterator" iterator: system;
     "kallsyms" kallsyms: system;
+    "looking" looking: looking;
     "map" map: maps;
     "mapofmap" mapofmap: maps;
     "nesting" nesting: data;

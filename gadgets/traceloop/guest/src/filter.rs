@@ -46,6 +46,13 @@ impl Filter {
         Ok(Self { native, selected })
     }
 
+    /// What this filter or the other one selects.
+    pub fn or(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.selected.extend(other.selected.iter().cloned());
+        both
+    }
+
     /// Whether a call is recorded.
     pub fn selects(&self, abi: Abi, number: u32) -> bool {
         self.selected.is_empty()

@@ -6,6 +6,7 @@
 //! | `pre_start` | `filter.rs`, `options.rs` | the parameters are read, before anything is loaded; containers are followed |
 //! | `start` | `rules.rs`, `selection.rs`, `slots.rs` | the maps are filled, the kernel side gets rings to give to containers |
 //! | a container comes or goes | `recorder.rs` | it has got a ring or gets one; the recording of one that ended is shown |
+//! | somebody looks | `recorder/look.rs` | the rings are read, listed or emptied, the filter is changed; recording goes on |
 //! | `pre_stop` | `inflight.rs` | the recording ends, the calls that have not returned are taken from the kernel |
 //! | `stop` | `ring.rs`, `segment.rs`, `event.rs` | the other rings are read, merged by time, decoded and emitted |
 
@@ -36,7 +37,18 @@ thread_local! {
     static RECORDER: RefCell<Option<Recorder>> = const { RefCell::new(None) };
 }
 
-export! { init = init, pre_start = pre_start, start = start, pre_stop = pre_stop, stop = stop }
+export! {
+    init = init,
+    pre_start = pre_start,
+    start = start,
+    pre_stop = || recording(|recorder, _| recorder.end_recording()),
+    stop = stop,
+    snapshot = || recording(|recorder, events| recorder.snapshot(events)),
+    follow = |follower| recording(|recorder, events| recorder.follow(follower, events)),
+    forget = || recording(|recorder, _| recorder.drop_history()),
+    recordings = || recording(|recorder, _| recorder.report()),
+    set_params = || recording(|recorder, _| recorder.change_filter(Filter::from_param()?)),
+}
 
 fn init() -> Result<(), Error> {
     let events = Events::register()?;
@@ -64,10 +76,19 @@ fn start() -> Result<(), Error> {
     Ok(())
 }
 
-fn pre_stop() -> Result<(), Error> {
-    RECORDER.with_borrow_mut(|recorder| match recorder {
-        Some(recorder) => recorder.end_recording(),
-        None => Ok(()),
+/// Does something with a recording that goes on.
+fn recording(
+    act: impl FnOnce(&mut Recorder, &mut Events) -> Result<(), Error>,
+) -> Result<(), Error> {
+    RECORDER.with_borrow_mut(|recorder| {
+        EVENTS.with_borrow_mut(|events| match (recorder, events) {
+            (Some(recorder), Some(events)) => {
+                let acted = act(recorder, events);
+                // Nothing is left for whoever asks next.
+                events.flush().and(acted)
+            }
+            _ => Err(Error::new("nothing is recorded")),
+        })
     })
 }
 

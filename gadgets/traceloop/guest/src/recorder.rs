@@ -1,5 +1,9 @@
 //! Who is recorded: containers come, get a ring or have one already, and are shown when they go.
 
+mod look;
+
+use std::collections::BTreeMap;
+
 use gizmo_bpf_abi::recorder as abi;
 use gizmo_guest::{
     DataSource, Error, Map, Text, UpdateMode, boot_time_ns, debug, set_constant, warn,
@@ -9,7 +13,8 @@ use gizmo_syscalls::Abi;
 use crate::event::{Container, Events, loss_text};
 use crate::filter::Filter;
 use crate::inflight::CallsInFlight;
-use crate::ring::{Reason, Shown};
+use crate::recorder::look::Told;
+use crate::ring::{Reason, Shown, Totals};
 use crate::slots::{self, Slots};
 use crate::{options, rules, selection};
 
@@ -76,6 +81,31 @@ impl Recorded {
     }
 }
 
+fn emit(
+    events: &mut Events,
+    native: Abi,
+    container: Container<'_>,
+    cpu: u32,
+    shown: Shown<'_>,
+) -> Result<(), Error> {
+    match shown {
+        Shown::Record(record, thread) => events.emit(native, container, cpu, record, thread),
+        Shown::Loss(loss) => events.emit_loss(container, cpu, &loss),
+    }
+}
+
+/// Says what is missing in all.
+fn tell_lost(name: &str, totals: &Totals) {
+    for (&reason, &count) in &totals.lost {
+        let text = loss_text(reason, count, name);
+        match reason {
+            // Programs pass wrong addresses for many reasons; each is marked at its call.
+            Reason::Failed => debug!("{text}"),
+            _ => warn!("{text}"),
+        }
+    }
+}
+
 /// How the programs find a container: by its cgroup, and by its mount namespace only where it has none, since the kernel
 /// reuses the numbers of namespaces at once.
 #[derive(Debug, Clone, Copy)]
@@ -96,7 +126,7 @@ impl PartialEq for Who {
 
 /// The running recording.
 pub struct Recorder {
-    native: Abi,
+    filter: Filter,
     slots: Slots,
     cgroups: Map,
     new_cgroups: Map,
@@ -111,6 +141,8 @@ pub struct Recorder {
     in_flight: CallsInFlight,
     /// Containers for which there was no ring, and which have been told of.
     refused: u64,
+    /// What followers have been shown of each slot, by their numbers.
+    followers: BTreeMap<u32, BTreeMap<u32, Told>>,
 }
 
 impl Recorder {
@@ -119,7 +151,7 @@ impl Recorder {
         rules::fill(filter)?;
         selection::fill(filter)?;
         let mut recorder = Self {
-            native: filter.native,
+            filter: filter.clone(),
             slots: Slots::open(slots::layout()?)?,
             cgroups: Map::get("recorded_cgroups")?,
             new_cgroups: Map::get("new_cgroups")?,
@@ -131,6 +163,7 @@ impl Recorder {
             recorded: Vec::new(),
             in_flight: CallsInFlight::default(),
             refused: 0,
+            followers: BTreeMap::new(),
         };
         recorder.change(true)?;
         Ok(recorder)
@@ -242,7 +275,15 @@ impl Recorder {
             return Ok(());
         };
         self.end(who)?;
-        self.show(&recorded, slot, events)?;
+        self.show_rest(&recorded, slot, events)?;
+        self.release(slot)
+    }
+
+    /// Takes a slot back.
+    fn release(&mut self, slot: u32) -> Result<(), Error> {
+        for shown in self.followers.values_mut() {
+            shown.remove(&slot);
+        }
         self.slots.release(slot)
     }
 
@@ -252,7 +293,7 @@ impl Recorder {
             return Ok(());
         };
         self.end(who)?;
-        self.slots.release(slot)
+        self.release(slot)
     }
 
     fn end(&mut self, who: Who) -> Result<(), Error> {
@@ -277,10 +318,10 @@ impl Recorder {
     /// Shows everything.
     pub fn finish(mut self, events: &mut Events) -> Result<(), Error> {
         self.tell_refused()?;
-        for recorded in &self.recorded {
-            if let Some(slot) = self.slot_of(recorded)? {
-                self.show(recorded, slot, events)?;
-                self.show_in_flight(recorded, slot, events)?;
+        for recorded in std::mem::take(&mut self.recorded) {
+            if let Some(slot) = self.slot_of(&recorded)? {
+                self.show_rest(&recorded, slot, events)?;
+                self.show_in_flight(&recorded, slot, events)?;
             }
         }
         Ok(())
@@ -296,7 +337,7 @@ impl Recorder {
         let calls = self.in_flight.of_slot(slot, since);
         debug!("{} calls of `{}` in flight", calls.len(), recorded.name);
         for call in &calls {
-            events.emit_unfinished(self.native, recorded.container(), since, call)?;
+            events.emit_unfinished(self.filter.native, recorded.container(), since, call)?;
         }
         events.flush()
     }
@@ -309,26 +350,16 @@ impl Recorder {
     }
 
     fn show(&self, recorded: &Recorded, slot: u32, events: &mut Events) -> Result<(), Error> {
-        let container = recorded.container();
-        let totals = self.slots.read(slot, |cpu, shown| match shown {
-            Shown::Record(record, thread) => {
-                events.emit(self.native, container, cpu, record, thread)
-            }
-            Shown::Loss(loss) => events.emit_loss(container, cpu, &loss),
+        let (native, container) = (self.filter.native, recorded.container());
+        let totals = self.slots.read(slot, |cpu, shown| {
+            emit(events, native, container, cpu, shown)
         })?;
         events.flush()?;
         debug!(
             "{} calls of `{}` recorded in {} bytes",
             totals.records, container.name, totals.bytes
         );
-        for (reason, count) in totals.lost {
-            let text = loss_text(reason, count, container.name);
-            match reason {
-                // Programs pass wrong addresses for many reasons; each is marked at its call.
-                Reason::Failed => debug!("{text}"),
-                _ => warn!("{text}"),
-            }
-        }
+        tell_lost(container.name, &totals);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use gizmo_bpf_abi::recorder as abi;
 use gizmo_guest::{Error, Map, UpdateMode};
-use gizmo_syscalls::selection::abis_of_kernel;
+use gizmo_syscalls::selection::{Selected, abis_of_kernel};
 use gizmo_syscalls::{Abi, capture, socketcall, table};
 
 use crate::filter::Filter;
@@ -16,10 +16,24 @@ pub fn fill(filter: &Filter) -> Result<(), Error> {
     }
     let hash = Map::get("syscall_filters")?;
     for call in &filter.selected {
-        let key = (call.abi as u64) << 32 | u64::from(call.number);
-        hash.update(&key, &1u8, UpdateMode::Any)?;
+        hash.update(&key(call), &1u8, UpdateMode::Any)?;
     }
     Map::get(".data.selection")?.update(&0u32, &selection_bits(filter), UpdateMode::Any)
+}
+
+/// Makes `old` into `new` while the programs test them: there is no moment in which what both select is not selected.
+pub fn change(old: &Filter, new: &Filter) -> Result<(), Error> {
+    fill(new)?;
+    let hash = Map::get("syscall_filters")?;
+    let is_gone = |call: &&Selected| !new.selects(call.abi, call.number);
+    for call in old.selected.iter().filter(is_gone) {
+        hash.delete(&key(call))?;
+    }
+    Ok(())
+}
+
+fn key(call: &Selected) -> u64 {
+    (call.abi as u64) << 32 | u64::from(call.number)
 }
 
 /// Bytes of the bits of one ABI, and of all ABIs.
@@ -45,7 +59,7 @@ fn selection_bits(filter: &Filter) -> [u8; SELECTION_BYTES] {
     }
     // An exec may return in another ABI than it was called in. Some kernels keep the number it was called with; x86 puts
     // that of the new ABI's execve in its place, for an execveat, too (arch/x86/kernel/process_64.c).
-    let is_exec = |call: &&gizmo_syscalls::selection::Selected| {
+    let is_exec = |call: &&Selected| {
         table::name(call.abi, call.number).is_some_and(|name| capture::behaviour(name).execs)
     };
     for call in filter.selected.iter().filter(is_exec) {
@@ -86,8 +100,6 @@ fn set_bit(bits: &mut [u8], call_abi: Abi, number: u32) {
 #[cfg(test)]
 mod tests {
     use std::mem::offset_of;
-
-    use gizmo_syscalls::selection::Selected;
 
     use super::*;
 

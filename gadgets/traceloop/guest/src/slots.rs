@@ -176,14 +176,28 @@ impl Slots {
         self.read_between(slot, &begins, &self.cursors(slot)?, show)
     }
 
-    /// Reads what was recorded since `position`, which goes on to the present. A new position is `begin`.
-    #[allow(dead_code)]
+    /// Lets the history of a slot begin now.
+    pub fn forget(&mut self, slot: u32) -> Result<(), Error> {
+        let now = self.cursors(slot)?;
+        if let Some(begin) = self.begins.get_mut(slot as usize) {
+            *begin = now;
+        }
+        Ok(())
+    }
+
+    /// Reads what was recorded since `position`, which goes on to the present. A new position is empty, and stands for the
+    /// beginning.
     pub fn read_new(
         &self,
         slot: u32,
         position: &mut Vec<Cursor>,
         show: impl FnMut(u32, Shown<'_>) -> Result<(), Error>,
     ) -> Result<Totals, Error> {
+        if position.is_empty()
+            && let Some(begin) = self.begins.get(slot as usize)
+        {
+            position.clone_from(begin);
+        }
         let now = self.cursors(slot)?;
         let totals = self.read_between(slot, position, &now, show)?;
         *position = now;

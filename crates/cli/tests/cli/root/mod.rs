@@ -8,6 +8,7 @@ mod filters;
 mod guests;
 mod images;
 mod inflight;
+mod live;
 mod manifest;
 mod modes;
 mod objects;

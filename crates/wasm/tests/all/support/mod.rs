@@ -46,6 +46,7 @@ impl World {
             start: short,
             pre_stop: short,
             stop: short,
+            look: short,
             post_stop: short,
             callback: short,
         };

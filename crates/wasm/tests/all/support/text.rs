@@ -11,7 +11,7 @@ use std::fmt::Write;
 const TEXTS: u32 = 0x8000;
 
 /// Signatures: `i` and `I` are 32 and 64 bits, after the colon the result.
-pub const SIGNATURES: [(&str, &str, &str); 51] = [
+pub const SIGNATURES: [(&str, &str, &str); 53] = [
     ("ig", "gadgetLog", "iI:"),
     ("ig", "gadgetShouldLog", "i:i"),
     ("ig", "newDataSource", "Ii:i"),
@@ -63,6 +63,8 @@ pub const SIGNATURES: [(&str, &str, &str); 51] = [
     ("gizmo", "iteratorRead", "iI:i"),
     ("gizmo", "fail", "I:"),
     ("gizmo", "emitBatch", "iI:i"),
+    ("gizmo", "isWanted", "III:i"),
+    ("gizmo", "reportRecording", "IIIIII:i"),
 ];
 
 /// The whole module.

@@ -1,0 +1,147 @@
+//! A recording that is looked at while it goes on.
+
+use gizmo_guest::{Error, Follower, Recording, is_wanted};
+
+use super::{Recorded, Recorder, emit, tell_lost};
+use crate::event::Events;
+use crate::filter::Filter;
+use crate::ring::{Cursor, Reason, Totals};
+use crate::{rules, selection};
+
+/// The run's own output as a follower. It may be the only one to see how a recording ends.
+const OWN: u32 = 0;
+
+/// What a follower has been told of a slot.
+#[derive(Debug, Default)]
+pub struct Told {
+    position: Vec<Cursor>,
+    totals: Totals,
+}
+
+impl Recorder {
+    /// Shows what the rings hold.
+    pub fn snapshot(&mut self, events: &mut Events) -> Result<(), Error> {
+        self.tell_refused()?;
+        for (recorded, slot) in self.wanted()? {
+            self.show(&recorded, slot, events)?;
+        }
+        Ok(())
+    }
+
+    /// Shows what a follower has not been shown yet.
+    pub fn follow(&mut self, follower: Follower, events: &mut Events) -> Result<(), Error> {
+        self.tell_refused()?;
+        let told = self.followers.entry(follower.number).or_default();
+        if follower.is_new {
+            told.clear();
+        }
+        for (recorded, slot) in self.wanted()? {
+            self.show_new(follower.number, &recorded, slot, events)?;
+        }
+        Ok(())
+    }
+
+    /// Drops what the rings hold.
+    pub fn drop_history(&mut self) -> Result<(), Error> {
+        for (_, slot) in self.wanted()? {
+            self.slots.forget(slot)?;
+        }
+        Ok(())
+    }
+
+    /// Tells what is recorded.
+    pub fn report(&mut self) -> Result<(), Error> {
+        for (recorded, slot) in self.wanted()? {
+            let totals = self.slots.read(slot, |_, _| Ok(()))?;
+            let lost = |reason| totals.lost.get(&reason).copied().unwrap_or(0);
+            Recording {
+                name: &recorded.name,
+                cgroup_id: recorded.who.cgroup_id,
+                mntns_id: recorded.who.mntns_id,
+                recorded: totals.records + lost(Reason::Overwritten),
+                held: totals.records,
+                lost: lost(Reason::Refused),
+            }
+            .report()?;
+        }
+        Ok(())
+    }
+
+    /// Selects other calls. What both filters select is recorded all the time.
+    pub fn change_filter(&mut self, new: Filter) -> Result<(), Error> {
+        // Whether there is a filter is a constant of the programs.
+        if self.filter.selected.is_empty() {
+            return Err(Error::new(
+                "this run records all calls; only the filter of a run that was started with `--syscall-filters` can be changed",
+            ));
+        }
+        if new.selected.is_empty() {
+            return Err(Error::new(
+                "an empty filter selects all calls, which only a new run can record",
+            ));
+        }
+        let both = self.filter.or(&new);
+        rules::fill(&both)?;
+        selection::fill(&both)?;
+        selection::change(&self.filter, &new)?;
+        rules::fill(&new)?;
+        self.filter = new;
+        Ok(())
+    }
+
+    /// What the run's own output has not been shown of a recording that ends.
+    pub(super) fn show_rest(
+        &mut self,
+        recorded: &Recorded,
+        slot: u32,
+        events: &mut Events,
+    ) -> Result<(), Error> {
+        if self.followers.contains_key(&OWN) {
+            self.show_new(OWN, recorded, slot, events)?;
+            // At its place each loss was marked; this is all of it.
+            if let Some(told) = self.followers.get(&OWN).and_then(|told| told.get(&slot)) {
+                tell_lost(&recorded.name, &told.totals);
+            }
+            Ok(())
+        } else {
+            self.show(recorded, slot, events)
+        }
+    }
+
+    /// The containers that somebody asks about, and their slots; those that have not begun have none.
+    fn wanted(&self) -> Result<Vec<(Recorded, u32)>, Error> {
+        let mut wanted = Vec::new();
+        for recorded in &self.recorded {
+            let who = recorded.who;
+            if is_wanted(who.cgroup_id, who.mntns_id, &recorded.name)
+                && let Some(slot) = self.slot_of(recorded)?
+            {
+                wanted.push((recorded.clone(), slot));
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn show_new(
+        &mut self,
+        follower: u32,
+        recorded: &Recorded,
+        slot: u32,
+        events: &mut Events,
+    ) -> Result<(), Error> {
+        let told = self.followers.entry(follower).or_default();
+        let told = told.entry(slot).or_default();
+        let (native, container) = (self.filter.native, recorded.container());
+        let totals = self
+            .slots
+            .read_new(slot, &mut told.position, |cpu, shown| {
+                emit(events, native, container, cpu, shown)
+            })?;
+        events.flush()?;
+        told.totals.records += totals.records;
+        for (reason, count) in totals.lost {
+            *told.totals.lost.entry(reason).or_default() += count;
+        }
+        Ok(())
+    }
+}
