@@ -141,6 +141,21 @@ struct narrow_mmsghdr {
 };
 
 /*
+ * What captures are found with. All frames of a chain of functions share 512 bytes of stack, of which kernels before 6.10
+ * take 32 for each at least, so this is behind the captures: there is nothing else while vectors are captured.
+ */
+struct scratch {
+	struct user_msghdr msg;
+	struct user_iovec iov[IOVECS];
+};
+_Static_assert(sizeof(struct scratch) <= CAPTURES_SLACK, "it is behind the captures");
+
+static __always_inline struct scratch *scratch_of(struct captures *to)
+{
+	return (void *)(to->bytes + CAPTURES_BYTES);
+}
+
+/*
  * Appends one vector to the capture at `to`, of which `used` bytes are filled; returns the new number, or -1. A function
  * of its own, since the verifier then looks at one vector and not at all combinations of them.
  */
@@ -188,9 +203,9 @@ static __always_inline long read_iovecs(struct user_iovec *iov, __u32 vectors, _
  */
 __noinline int capture_iovec(struct call *call, struct captures *to, __u64 from, __u64 count, __u64 limit)
 {
-	struct user_iovec iov[IOVECS] = {};
 	if (!call || !to)
 		return -1;
+	struct user_iovec *iov = scratch_of(to)->iov;
 	struct capture *capture = next_capture(call, to);
 	if (!capture)
 		return -1;
@@ -260,9 +275,10 @@ static __always_inline long read_msghdr(struct user_msghdr *to, __u64 from, bool
 {
 	if (!narrow)
 		return bpf_probe_read_user(to, sizeof(*to), (void *)from);
-	struct narrow_msghdr msg;
-	if (bpf_probe_read_user(&msg, sizeof(msg), (void *)from))
+	struct narrow_msghdr *in_place = (void *)to;
+	if (bpf_probe_read_user(in_place, sizeof(*in_place), (void *)from))
 		return -1;
+	struct narrow_msghdr msg = *in_place;
 	to->name = msg.name;
 	to->name_bytes = msg.name_bytes;
 	to->iov = msg.iov;
@@ -273,22 +289,22 @@ static __always_inline long read_msghdr(struct user_msghdr *to, __u64 from, bool
 /* The name is a capture of its own, of the next part, before that of the data. */
 __noinline int capture_message(struct call *call, struct captures *to, __u64 from, __u32 part, __u64 limit)
 {
-	struct user_msghdr msg = {};
 	if (!call || !to)
 		return -1;
-	long error = read_msghdr(&msg, from, is_narrow(call));
-	if (!error && msg.name && msg.name_bytes) {
+	struct user_msghdr *msg = &scratch_of(to)->msg;
+	long error = read_msghdr(msg, from, is_narrow(call));
+	if (!error && msg->name && msg->name_bytes) {
 		struct capture *name = begin_capture(call, to, part + (1 << 8));
 		if (!name)
 			return 0;
-		if (keep_capture(call, name, capture_bytes(name, (void *)msg.name, msg.name_bytes)))
+		if (keep_capture(call, name, capture_bytes(name, (void *)msg->name, msg->name_bytes)))
 			return -1;
 	}
 	struct capture *data = begin_capture(call, to, part);
 	if (!data)
 		return 0;
 	if (!error)
-		error = capture_iovec(call, to, msg.iov, msg.iovs, limit);
+		error = capture_iovec(call, to, msg->iov, msg->iovs, limit);
 	return keep_capture(call, data, error);
 }
 
