@@ -9,6 +9,7 @@ mod demo;
 mod setup;
 mod shell;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ Usage: cargo xtask COMMAND
   demo             set up, build, and record the opened and written files of a small program
   test             set up, then every test: those without and those with root
   test --no-root   only the tests that need neither root nor kernel features
+  test-vm          the recorder's root tests on other kernels, in virtual machines [--kernel 5.10|6.1|6.12|all] [FILTER]...
   bench overhead   what the recorder costs per system call, against the floor [--json] [--rounds N]
   bench start      time to the first recorded call, and memory [--json] [--rounds N]
 ";
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(),
         ["test"] => test::run(true),
         ["test", "--no-root"] => test::run(false),
+        ["test-vm", words @ ..] => vm::run(words),
         ["bench", "overhead", flags @ ..] => bench::overhead::run(flags),
         ["bench", "start", flags @ ..] => bench::start::run(flags),
         // Hidden: the second half of `bench start`, and the program that is measured.

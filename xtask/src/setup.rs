@@ -14,6 +14,8 @@ pub(crate) enum Purpose {
     Build,
     /// Run every test.
     Test,
+    /// Run tests in virtual machines.
+    Machines,
 }
 
 /// Debian packages to build with: the eBPF compiler, libclang for bindgen, what libbpf-sys builds its vendored libelf with,
@@ -58,6 +60,21 @@ const FOR_TESTS: [&str; 16] = [
     "busybox-static",
 ];
 
+/// What virtual machines are made with: the emulator, what unpacks kernels and finds their modules, and what reads a kernel's
+/// version. What is compiled for the tests in them is compiled here.
+const FOR_MACHINES: [&str; 10] = [
+    "qemu-system-x86",
+    "python3-venv",
+    "busybox-static",
+    "kmod",
+    "file",
+    "binutils",
+    "util-linux",
+    "strace",
+    "gcc-multilib",
+    "libc6-dev-i386",
+];
+
 /// Rust's own toolchain lacks the target on some machines; Debian's has the sources to build it.
 const DEBIAN_RUST: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-19"];
 
@@ -69,8 +86,10 @@ const WASI_TARGET: &str = "wasm32-wasip1";
 /// Installs what is missing and says so.
 pub(crate) fn run(purpose: Purpose) -> anyhow::Result<()> {
     let mut wanted = FOR_BUILDS.to_vec();
-    if purpose == Purpose::Test {
-        wanted.extend(FOR_TESTS);
+    match purpose {
+        Purpose::Build => {}
+        Purpose::Test => wanted.extend(FOR_TESTS),
+        Purpose::Machines => wanted.extend(FOR_MACHINES),
     }
     packages(&missing_packages(&wanted))?;
     wasm_targets()?;
