@@ -55,20 +55,27 @@ static __always_inline __u32 at_most(__u64 length, __u32 limit)
 	return length < limit ? length : limit;
 }
 
+/* Bytes with the NUL. Kernels before 6.13 say 0 of an empty text, and not 1 (strncpy_from_user_nofault in mm/maccess.c). */
+static __always_inline long read_text(void *to, __u32 room, const void *from)
+{
+	long got = bpf_probe_read_user_str(to, room, from);
+	return got ? got : 1;
+}
+
 static __always_inline long capture_text(struct capture *capture, const void *from)
 {
 	char *to = (char *)(capture + 1);
-	long got = bpf_probe_read_user_str(to, CAPTURE_BYTES + 1, from);
+	long got = read_text(to, CAPTURE_BYTES + 1, from);
 	if (got < 0)
 		return got;
-	capture->bytes = capture->length = got ? got - 1 : 0;
+	capture->bytes = capture->length = got - 1;
 	if (got <= CAPTURE_BYTES)
 		return 0;
 	/* Cut, or just as long as there is room: measure the rest behind the captured part. */
 	char *rest = to + CAPTURE_BYTES;
 	for (int step = 0; step < TEXT_STEPS; step++) {
-		got = bpf_probe_read_user_str(rest, CAPTURE_BYTES + 1, from + capture->length);
-		if (got <= 0)
+		got = read_text(rest, CAPTURE_BYTES + 1, from + capture->length);
+		if (got < 0)
 			break;
 		capture->length += got - 1;
 		if (got <= CAPTURE_BYTES)
@@ -259,7 +266,7 @@ __noinline int capture_texts(struct call *call, struct captures *to, __u64 from)
 			break;
 		/* One byte more than is kept, so that a text that is cut does not end in a NUL. */
 		__u64 room = CAPTURE_BYTES + 1 - used;
-		long got = bpf_probe_read_user_str((void *)(capture + 1) + used, room, (void *)text);
+		long got = read_text((void *)(capture + 1) + used, room, (void *)text);
 		if (got < 0)
 			return -1;
 		used += got;
