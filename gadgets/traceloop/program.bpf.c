@@ -55,7 +55,7 @@ static __always_inline bool begin_call(struct task_struct *task, struct task_sta
 	call->epoch = state->who.epoch;
 	call->number = number;
 	call->rule_number = number;
-	call->tid = task->pid;
+	call->tid = READ(task, pid);
 	call->captured = 0;
 	call->flags = 0;
 	call->abi = abi;
@@ -78,13 +78,13 @@ static __always_inline struct captures *captures_of(struct task_struct *task, st
 {
 	if (!rule || !(rule->flags & RULE_CAPTURES_AT_ENTER))
 		return NULL;
-	return bpf_task_storage_get(&captured, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	return captures_of_task(task, true);
 }
 
 /* A call that was denied by seccomp, or that began before the recording: its enter was not seen. */
 static __noinline int record_without_enter(struct task_state *state, struct pt_regs *regs, __u32 number, long ret)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 	if (!state || !regs)
 		return 0;
 	/* What is left of an rt_sigreturn, which was recorded when it began. */
@@ -122,10 +122,10 @@ int BPF_PROG(record_exit, struct pt_regs *regs, long ret)
 
 	if (filter_on && is_out(number))
 		return 0;
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 	if (filter_on && !is_selected(selection.exit, abi_of(task, &plain), plain))
 		return 0;
-	struct task_state *state = bpf_task_storage_get(&tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct task_state *state = state_of(task, true);
 	if (!state)
 		return 0;
 	if (!state->in_call) {
@@ -138,7 +138,7 @@ int BPF_PROG(record_exit, struct pt_regs *regs, long ret)
 	struct call *call = &state->call;
 	struct captures *begun = NULL;
 	if (call->captured)
-		begun = bpf_task_storage_get(&captured, task, NULL, 0);
+		begun = captures_of_task(task, false);
 	struct rule *rule = NULL;
 	if (call->at_exit || call->retry)
 		rule = rule_of(call->abi, call->rule_number);
@@ -170,12 +170,12 @@ static __always_inline void save_exec_path(struct call *call, struct captures *t
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(record_exec, struct task_struct *unused, int old_pid, struct linux_binprm *bprm)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 	struct recorded *recorded = find_recorded(task);
 	if (!recorded)
 		return 0;
 	recorded->armed = 0;
-	struct task_state *state = bpf_task_storage_get(&tasks, task, NULL, 0);
+	struct task_state *state = state_of(task, false);
 	if (!state || !state->in_call || !state->call.retry)
 		return 0;
 	struct call *call = &state->call;
@@ -197,23 +197,29 @@ int BPF_PROG(note_new_cgroup, struct cgroup *cgroup)
 	if (!control.claiming || !is_v2(cgroup))
 		return 0;
 	__u64 id = cgroup->kn->id;
-	struct new_cgroup new = { .maker_mntns = mntns_of(bpf_get_current_task_btf()) };
+	struct new_cgroup new = { .maker_mntns = mntns_of(current_task()) };
 	bpf_map_update_elem(&new_cgroups, &id, &new, 0);
 	return 0;
+}
+
+static __always_inline void record_call_of_dead(struct task_struct *task)
+{
+	struct task_state *state = state_of(task, false);
+	if (!state || !state->in_call)
+		return;
+	state->in_call = false;
+	struct call *call = &state->call;
+	struct captures *begun = call->captured ? captures_of_task(task, false) : NULL;
+	call->flags = RECORD_KILLED;
+	write_record(task, call, begun, NULL, 0);
 }
 
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(record_death)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct task_state *state = bpf_task_storage_get(&tasks, task, NULL, 0);
-	if (!state || !state->in_call)
-		return 0;
-	state->in_call = false;
-	struct call *call = &state->call;
-	struct captures *begun = call->captured ? bpf_task_storage_get(&captured, task, NULL, 0) : NULL;
-	call->flags = RECORD_KILLED;
-	write_record(task, call, begun, NULL, 0);
+	struct task_struct *task = current_task();
+	record_call_of_dead(task);
+	forget(task);
 	return 0;
 }
 
@@ -227,11 +233,11 @@ int BPF_PROG(record_enter, struct pt_regs *regs, long id)
 
 	if (filter_on && is_out(number))
 		return 0;
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 	__u8 abi = abi_of(task, &number);
 	if (filter_on && !is_selected(selection.enter, abi, number))
 		return 0;
-	struct task_state *state = bpf_task_storage_get(&tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct task_state *state = state_of(task, true);
 	if (!state)
 		return 0;
 	__u32 slot = slot_of(task, &state->who, abi, number);

@@ -25,6 +25,9 @@
 #define CONTAINERS 4096
 /* Cgroups above a task that may be the recorded container's. */
 #define CGROUP_LEVELS 16
+/* Of a kernel without task storage: tasks that are remembered, and those of them in calls with contents (2 KiB each). */
+#define TASKS 65536
+#define CAPTURING_TASKS 8192
 /* A text that is longer than CAPTURE_BYTES is measured in so many steps of CAPTURE_BYTES. */
 #define TEXT_STEPS 16
 #define IOVECS 8
@@ -184,5 +187,62 @@ struct {
 	__type(key, int);
 	__type(value, struct captures);
 } captured SEC(".maps");
+
+/*
+ * The same for kernels without task storage, by the task's address, which no execve changes. What the next tasks with this
+ * address find was taken away when the last one exited. A task for which there is no room is not recorded, and counted.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, TASKS);
+	__type(key, __u64);
+	__type(value, struct task_state);
+} tasks_by_address SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, CAPTURING_TASKS);
+	__type(key, __u64);
+	__type(value, struct captures);
+} captured_by_address SEC(".maps");
+
+const struct task_state no_state = {};
+const struct captures no_captures = {};
+
+static __always_inline struct task_state *state_of(struct task_struct *task, bool make)
+{
+	if (HAS_TASK_STORAGE)
+		return bpf_task_storage_get(&tasks, task, NULL, make ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
+	__u64 address = (__u64)task;
+	struct task_state *state = bpf_map_lookup_elem(&tasks_by_address, &address);
+	if (state || !make)
+		return state;
+	bpf_map_update_elem(&tasks_by_address, &address, &no_state, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&tasks_by_address, &address);
+}
+
+static __always_inline struct captures *captures_of_task(struct task_struct *task, bool make)
+{
+	if (HAS_TASK_STORAGE)
+		return bpf_task_storage_get(&captured, task, NULL, make ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
+	__u64 address = (__u64)task;
+	struct captures *captures = bpf_map_lookup_elem(&captured_by_address, &address);
+	if (captures || !make)
+		return captures;
+	bpf_map_update_elem(&captured_by_address, &address, &no_captures, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&captured_by_address, &address);
+}
+
+/* For a task that ends. */
+static __always_inline void forget(struct task_struct *task)
+{
+	if (HAS_TASK_STORAGE)
+		return;
+	__u64 address = (__u64)task;
+	bpf_map_delete_elem(&tasks_by_address, &address);
+	bpf_map_delete_elem(&captured_by_address, &address);
+}
 
 #endif

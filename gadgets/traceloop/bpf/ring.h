@@ -70,9 +70,12 @@ static __noinline int write_record(struct task_struct *task, struct call *call, 
 	record->duration_ns = end_boot_ns - call->start_boot_ns;
 	record->ret = ret;
 	record->number = call->number;
-	record->pid = task->tgid;
+	record->pid = READ(task, tgid);
 	record->tid = call->tid;
-	__builtin_memcpy(record->comm, task->comm, sizeof(record->comm));
+	if (HAS_TASK_STORAGE)
+		__builtin_memcpy(record->comm, task->comm, sizeof(record->comm));
+	else
+		bpf_core_read(record->comm, sizeof(record->comm), &task->comm);
 	__u64 *values = (void *)(record + 1);
 	for (int i = 0; i < RECORD_ARGS; i++)
 		values[i] = call->args[i];

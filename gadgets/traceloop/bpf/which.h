@@ -13,7 +13,7 @@
 
 static __always_inline __u8 abi_of(struct task_struct *task, __u32 *number)
 {
-	if (task->thread_info.status & TS_COMPAT)
+	if (READ(task, thread_info.status) & TS_COMPAT)
 		return ABI_I386;
 	/* -1 has the bit, too, and is no x32 call. */
 	if ((*number & X32_BIT) && *number != (__u32)-1) {
@@ -53,7 +53,7 @@ static __always_inline void read_args(__u64 *args, struct pt_regs *regs, __u8 ab
 
 static __always_inline __u8 abi_of(struct task_struct *task, __u32 *number)
 {
-	return task->thread_info.flags & (1UL << TIF_32BIT) ? ABI_ARM : ABI_ARM64;
+	return READ(task, thread_info.flags) & (1UL << TIF_32BIT) ? ABI_ARM : ABI_ARM64;
 }
 
 static __always_inline __u32 number_at_exit(struct pt_regs *regs)

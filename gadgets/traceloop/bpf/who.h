@@ -52,7 +52,7 @@ static struct recorded *claim_slot(struct task_struct *task, __u64 cgroup)
 
 __noinline int find_slot(struct membership *membership, bool execs)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 	if (!membership)
 		return NOT_RECORDED;
 	__u32 generation = control.generation;
@@ -74,16 +74,16 @@ __noinline int find_slot(struct membership *membership, bool execs)
 		return execs ? recorded->slot : NOT_RECORDED;
 	__u32 slot = recorded ? recorded->slot : NOT_RECORDED;
 	membership->slot = slot;
-	membership->nsproxy = (__u64)task->nsproxy;
-	membership->cgroups = (__u64)task->cgroups;
+	membership->nsproxy = (__u64)READ(task, nsproxy);
+	membership->cgroups = (__u64)READ(task, cgroups);
 	membership->generation = generation;
 	return slot;
 }
 
 static __always_inline __u32 slot_of(struct task_struct *task, struct membership *membership, __u8 abi, __u32 number)
 {
-	if (membership->generation == control.generation && membership->nsproxy == (__u64)task->nsproxy &&
-	    membership->cgroups == (__u64)task->cgroups)
+	if (membership->generation == control.generation && membership->nsproxy == (__u64)READ(task, nsproxy) &&
+	    membership->cgroups == (__u64)READ(task, cgroups))
 		return membership->slot;
 	if (!control.recording)
 		return NOT_RECORDED;

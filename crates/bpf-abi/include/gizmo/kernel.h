@@ -11,6 +11,9 @@
 #include <gizmo/types.h>
 #include <stdbool.h>
 
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
 #define KERNEL_VIEW __attribute__((preserve_access_index))
 
 struct ns_common {
@@ -74,5 +77,33 @@ struct pt_regs {
 #else
 #error "unknown target architecture"
 #endif
+
+/*
+ * A helper of Linux 5.13, the first kernel with task storage for tracing programs. libbpf puts the answer, read from the kernel's
+ * BTF, into the program, and the verifier takes out what is not for this kernel.
+ */
+enum bpf_func_id___5_13 {
+	BPF_FUNC_for_each_map_elem___5_13 = 164,
+};
+#define HAS_TASK_STORAGE bpf_core_enum_value_exists(enum bpf_func_id___5_13, BPF_FUNC_for_each_map_elem___5_13)
+
+/* The current task. Old kernels give its address only: its members are to be read with READ. */
+static __always_inline struct task_struct *current_task(void)
+{
+	if (HAS_TASK_STORAGE)
+		return bpf_get_current_task_btf();
+	return (struct task_struct *)bpf_get_current_task();
+}
+
+/* A member of the current task, or of what it points to. */
+#define READ(from, member)                                                          \
+	({                                                                          \
+		__typeof__((from)->member) value_;                                  \
+		if (HAS_TASK_STORAGE)                                               \
+			value_ = (from)->member;                                    \
+		else                                                                \
+			bpf_core_read(&value_, sizeof(value_), &(from)->member);    \
+		value_;                                                             \
+	})
 
 #endif
