@@ -17,16 +17,18 @@ pub enum AttachPoint {
         /// Name in the category.
         name: String,
     },
-    /// Loaded but not attached.
+    /// The entry or the exit of a kernel function, by way of a trampoline; the target is fixed when the program is loaded.
+    Function(String),
+    /// Loaded, since others may call it, but not attached.
     Disabled,
 }
 
 impl std::fmt::Display for AttachPoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            AttachPoint::RawTracepoint(name) | AttachPoint::BtfTracepoint(name) => {
-                f.write_str(name)
-            }
+            AttachPoint::RawTracepoint(name)
+            | AttachPoint::BtfTracepoint(name)
+            | AttachPoint::Function(name) => f.write_str(name),
             AttachPoint::Tracepoint { category, name } => write!(f, "{category}/{name}"),
             AttachPoint::Disabled => f.write_str("nothing"),
         }
@@ -56,6 +58,7 @@ pub fn attach_point(section: &str, attach_to: Option<&str>) -> Result<AttachPoin
     match kind {
         "raw_tracepoint" | "raw_tp" => named(target).map(AttachPoint::RawTracepoint),
         "tp_btf" => named(own_target).map(AttachPoint::BtfTracepoint),
+        "fentry" | "fexit" => named(target).map(AttachPoint::Function),
         "tracepoint" | "tp" => match target.split_once('/') {
             Some((category, name)) => Ok(AttachPoint::Tracepoint {
                 category: named(category)?,
@@ -104,6 +107,9 @@ mod tests {
             attach_point("tracepoint/syscalls/sys_enter_write", None),
             Ok(write)
         );
+        let read = AttachPoint::Function("vfs_read".into());
+        assert_eq!(attach_point("fentry/vfs_read", None), Ok(read.clone()));
+        assert_eq!(attach_point("?fexit/slot", Some("vfs_read")), Ok(read));
     }
 
     #[test]

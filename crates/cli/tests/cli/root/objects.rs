@@ -2,6 +2,8 @@
 //!
 //! A program shows that it runs by the guest's side of a map: the guest reads a counter when it stops.
 
+use gizmo_ebpf::probe::Probe;
+
 use super::{Turn, turn};
 use crate::gadgets::metadata;
 
@@ -85,6 +87,36 @@ fn metadata_can_move_or_disable_a_program() {
     turn.fails(["run", "nowhere"], &["`count`", "no_such_tracepoint"]);
 }
 
+/// Not every kernel has trampolines; the probe is asked which answer is right here.
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn metadata_puts_a_program_at_a_function() {
+    let turn = turn();
+    let source = format!("SEC(\"?fentry/slot\") int count(void *ctx) {COUNT}");
+    let at = |name: &str, target: &str| {
+        format!(
+            "{}programs: {{count: {{attach_to: {target}}}}}\n",
+            metadata(name)
+        )
+    };
+    turn.build_object("unused", &metadata("unused"), &source);
+    assert!(!turn.moves("unused", &[]), "loaded although nobody asked");
+    turn.build_object("nofunc", &at("nofunc", "no_such_function"), &source);
+    turn.fails(["run", "nofunc"], &["`count`", "`no_such_function`"]);
+    turn.build_object("read", &at("read", "vfs_read"), &source);
+    match Probe::new().trampoline() {
+        Ok(()) => assert!(turn.moves("read", &[])),
+        Err(refusal) => {
+            let word = if refusal.is_permission() {
+                "not permitted"
+            } else {
+                "`count`"
+            };
+            turn.fails(["run", "read"], &[word]);
+        }
+    }
+}
+
 #[test]
 #[ignore = "root: loads eBPF programs"]
 fn a_parameter_is_a_constant_of_the_program() {
@@ -114,7 +146,7 @@ fn the_verifier_is_quoted_with_the_programs_name() {
 #[ignore = "root: loads eBPF programs"]
 fn other_program_types_are_not_supported_yet() {
     let turn = turn();
-    for section in ["kprobe/vfs_read", "fentry/vfs_read", "xdp", "iter/task"] {
+    for section in ["kprobe/vfs_read", "lsm/file_open", "xdp", "iter/task"] {
         let source = format!("SEC(\"{section}\") int other(void *ctx) {{ return 0; }}\n");
         turn.build_object("other", &metadata("other"), &source);
         turn.fails(["run", "other"], &["not supported yet", section, "`other`"]);

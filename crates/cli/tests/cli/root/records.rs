@@ -34,7 +34,7 @@ fn a_timeout_ends_the_recording_and_not_the_command() {
     let (events, done, pid) = (turn.name("events"), turn.name("done"), turn.name("pid"));
     let go = turn.name("go");
     let script = format!(
-        "echo $$ >{pid}; printf early; until [ -e {go} ]; do sleep 0.1; done; cat /proc/self/cgroup >{done}"
+        "echo $$ >{pid}; printf early; until [ -e {go} ] || ! [ -e {pid} ]; do sleep 0.1; done; cat /proc/self/cgroup >{done}"
     );
     let flags = [
         "run",
