@@ -9,6 +9,7 @@ mod demo;
 mod setup;
 mod shell;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ Usage: cargo xtask COMMAND
   demo             set up, build, and record the opened and written files of a small program
   test             set up, then every test: those without and those with root
   test --no-root   only the tests that need neither root nor kernel features
+  test-vm          the recorder's root tests on other kernels, in virtual machines [--kernel 5.10|6.1|6.12|all] [FILTER]...
   bench overhead   what a system call costs under Gizmo and under other tools [--json] [--rounds N]
   bench dump       how fast a full ring becomes JSON, and what memory it takes [--json] [--records N] [--budget SIZE]
   bench start      time to the first recorded call, and memory [--json] [--rounds N]
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(),
         ["test"] => test::run(true),
         ["test", "--no-root"] => test::run(false),
+        ["test-vm", words @ ..] => vm::run(words),
         ["bench", "overhead", flags @ ..] => bench::overhead::run(flags),
         ["bench", "dump", flags @ ..] => bench::dump::run(flags),
         ["bench", "start", flags @ ..] => bench::start::run(flags),

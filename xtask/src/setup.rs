@@ -16,6 +16,8 @@ pub(crate) enum Purpose {
     Test,
     /// Measure beside other tools.
     Bench,
+    /// Run tests in virtual machines.
+    Machines,
 }
 
 /// Debian packages to build with: the eBPF compiler, libclang for bindgen, what libbpf-sys builds its vendored libelf with,
@@ -62,6 +64,20 @@ const FOR_TESTS: [&str; 16] = [
 
 /// What the benches compare with.
 const FOR_BENCHES: [&str; 3] = ["strace", "linux-perf", "bpftrace"];
+/// What virtual machines are made with: the emulator, what unpacks kernels and finds their modules, and what reads a kernel's
+/// version. What is compiled for the tests in them is compiled here.
+const FOR_MACHINES: [&str; 10] = [
+    "qemu-system-x86",
+    "python3-venv",
+    "busybox-static",
+    "kmod",
+    "file",
+    "binutils",
+    "util-linux",
+    "strace",
+    "gcc-multilib",
+    "libc6-dev-i386",
+];
 
 /// Rust's own toolchain lacks the target on some machines; Debian's has the sources to build it.
 const DEBIAN_RUST: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-19"];
@@ -78,6 +94,7 @@ pub(crate) fn run(purpose: Purpose) -> anyhow::Result<()> {
         Purpose::Build => {}
         Purpose::Test => wanted.extend(FOR_TESTS),
         Purpose::Bench => wanted.extend(FOR_BENCHES),
+        Purpose::Machines => wanted.extend(FOR_MACHINES),
     }
     packages(&missing_packages(&wanted))?;
     wasm_targets()?;

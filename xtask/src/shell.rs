@@ -28,6 +28,19 @@ pub(crate) fn read(program: &str, args: &[&str]) -> Option<String> {
         .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Shows a command, runs it and takes what it prints on stdout; fails unless it ends with 0.
+pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
+    eprintln!("$ {}", line(command));
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| line(command))?;
+    if !output.status.success() {
+        bail!("`{}` failed ({})", line(command), output.status);
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// The workspace's root.
 pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -45,11 +58,14 @@ pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Where cargo puts what it builds.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
 /// Where cargo puts what it builds in a profile.
 pub(crate) fn built(profile: &str, name: &str) -> PathBuf {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target.join(profile).join(name)
+    target().join(profile).join(name)
 }
 
 fn line(command: &Command) -> String {

@@ -19,7 +19,9 @@ pub enum AttachPoint {
     },
     /// An iterator over things of a kind, such as `task`: run when somebody asks, and fixed when it is loaded.
     Iterator(String),
-    /// Loaded but not attached.
+    /// The entry or the exit of a kernel function, by way of a trampoline; the target is fixed when the program is loaded.
+    Function(String),
+    /// Loaded, since others may call it, but not attached.
     Disabled,
 }
 
@@ -28,7 +30,8 @@ impl std::fmt::Display for AttachPoint {
         match self {
             AttachPoint::RawTracepoint(name)
             | AttachPoint::BtfTracepoint(name)
-            | AttachPoint::Iterator(name) => f.write_str(name),
+            | AttachPoint::Iterator(name)
+            | AttachPoint::Function(name) => f.write_str(name),
             AttachPoint::Tracepoint { category, name } => write!(f, "{category}/{name}"),
             AttachPoint::Disabled => f.write_str("nothing"),
         }
@@ -59,6 +62,7 @@ pub fn attach_point(section: &str, attach_to: Option<&str>) -> Result<AttachPoin
         "raw_tracepoint" | "raw_tp" => named(target).map(AttachPoint::RawTracepoint),
         "tp_btf" => named(own_target).map(AttachPoint::BtfTracepoint),
         "iter" | "iter.s" => named(own_target).map(AttachPoint::Iterator),
+        "fentry" | "fexit" => named(target).map(AttachPoint::Function),
         "tracepoint" | "tp" => match target.split_once('/') {
             Some((category, name)) => Ok(AttachPoint::Tracepoint {
                 category: named(category)?,
@@ -111,6 +115,9 @@ mod tests {
             attach_point("tracepoint/syscalls/sys_enter_write", None),
             Ok(write)
         );
+        let read = AttachPoint::Function("vfs_read".into());
+        assert_eq!(attach_point("fentry/vfs_read", None), Ok(read.clone()));
+        assert_eq!(attach_point("?fexit/slot", Some("vfs_read")), Ok(read));
     }
 
     #[test]

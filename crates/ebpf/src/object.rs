@@ -189,7 +189,7 @@ impl EbpfLayer {
     /// # Errors
     /// The kernel refuses, or a program cannot be attached to what it asks for.
     pub fn load(&self, config: &Config) -> Result<(), Error> {
-        self.attach_points(config)?;
+        let points = self.attach_points(config)?;
         let mut state = self.lock();
         let State::Open {
             mut object,
@@ -199,6 +199,11 @@ impl EbpfLayer {
             return Err(Error::State("loaded"));
         };
         settings::apply_sizes_from_variables(&mut object, &self.declared)?;
+        for (program, point) in self.programs.iter().zip(&points) {
+            if config.get_str(&attach_to_key(&program.name)).is_some() {
+                settings::place(&mut object, &program.name, point)?;
+            }
+        }
         let inner_maps = settings::replace_templates(&mut object, &templates)?;
         let object = load(object)?;
         drop(inner_maps);
@@ -230,7 +235,9 @@ impl EbpfLayer {
         };
         let mut attached = Vec::new();
         for (program, point) in object.progs_mut().zip(&points) {
-            attached.extend(attach(&program, point)?);
+            if program.autoload() {
+                attached.extend(attach(&program, point)?);
+            }
         }
         debug!(
             programs = attached.len(),
@@ -256,7 +263,7 @@ impl EbpfLayer {
     fn attach_points(&self, config: &Config) -> Result<Vec<AttachPoint>, Error> {
         let mut points = Vec::with_capacity(self.programs.len());
         for program in &self.programs {
-            let attach_to = config.get_str(&format!("programs.{}.attach_to", program.name));
+            let attach_to = config.get_str(&attach_to_key(&program.name));
             let point =
                 attach_point(&program.section, attach_to.as_deref()).map_err(|problem| {
                     match problem {
@@ -270,11 +277,11 @@ impl EbpfLayer {
                         },
                     }
                 })?;
-            let needs_btf = matches!(
+            let is_typed = matches!(
                 point,
-                AttachPoint::BtfTracepoint(_) | AttachPoint::Iterator(_)
+                AttachPoint::BtfTracepoint(_) | AttachPoint::Iterator(_) | AttachPoint::Function(_)
             );
-            if needs_btf && !crate::kernel_has_btf() {
+            if is_typed && !crate::kernel_has_btf() {
                 return Err(Error::NoKernelBtf(program.name.clone()));
             }
             points.push(point);
@@ -373,6 +380,11 @@ impl Iterators for EbpfLayer {
         let output = iter::run(&program.ok_or_else(missing)?, name)?;
         Ok(Box::new(output))
     }
+}
+
+/// Where the configuration says what a program is attached to in place of its section's target.
+fn attach_to_key(program: &str) -> String {
+    format!("programs.{program}.attach_to")
 }
 
 /// Creates a map that belongs to no object.
@@ -476,7 +488,9 @@ fn open_maps(object: &Object) -> Result<HashMap<String, Arc<LoadedMap>>, Error> 
 pub(crate) fn attach(program: &ProgramMut<'_>, point: &AttachPoint) -> Result<Option<Link>, Error> {
     let (link, log) = libbpf_log::capture(|| match point {
         AttachPoint::RawTracepoint(name) => program.attach_raw_tracepoint(name).map(Some),
-        AttachPoint::BtfTracepoint(_) => program.attach_trace().map(Some),
+        AttachPoint::BtfTracepoint(_) | AttachPoint::Function(_) => {
+            program.attach_trace().map(Some)
+        }
         AttachPoint::Tracepoint { category, name } => {
             let category = libbpf_rs::TracepointCategory::Custom(category.clone());
             program.attach_tracepoint(category, name).map(Some)

@@ -5,10 +5,12 @@ use std::io;
 
 use gizmo_model::map::{MapSpec, SettingError, kind};
 use libbpf_rs::{AsRawLibbpf, OpenMapMut, OpenObject};
+use tracing::debug;
 
-use crate::Error;
+use crate::attach::AttachPoint;
 use crate::bpf_map::{LoadedMap, possible_cpus};
 use crate::discover::{Declared, Variable};
+use crate::{Error, libbpf_log};
 
 fn map_named<'o>(object: &'o mut OpenObject, name: &str) -> Option<OpenMapMut<'o>> {
     object.maps_mut().find(|map| map.name() == name)
@@ -74,6 +76,34 @@ pub(crate) fn set_max_entries(
     })?;
     let refused = |error| SettingError::Refused(name.to_owned(), io::Error::other(error));
     map.set_max_entries(max_entries).map_err(refused)
+}
+
+/// Prepares a program that the configuration has attached somewhere else than its section says: one whose section begins with
+/// `?` is loaded only then, and the function that a program stands at is fixed when it is loaded.
+pub(crate) fn place(
+    object: &mut OpenObject,
+    program: &str,
+    point: &AttachPoint,
+) -> Result<(), SettingError> {
+    let Some(mut found) = object.progs_mut().find(|found| found.name() == program) else {
+        return Ok(());
+    };
+    if *point == AttachPoint::Disabled {
+        return Ok(());
+    }
+    found.set_autoload(true);
+    let AttachPoint::Function(function) = point else {
+        return Ok(());
+    };
+    // 0: the function is one of the kernel, not of another program.
+    let (set, log) = libbpf_log::capture(|| found.set_attach_target(0, Some(function.clone())));
+    set.map_err(|error| {
+        debug!(?log, function, "a program cannot stand there");
+        SettingError::Refused(
+            format!("the target `{function}` of program `{program}`"),
+            io::Error::other(error),
+        )
+    })
 }
 
 /// Type, sizes and flags of the template of a map of maps: what an inner map must have.

@@ -2,6 +2,8 @@
 //!
 //! A program shows that it runs by the guest's side of a map: the guest reads a counter when it stops.
 
+use gizmo_ebpf::probe::Probe;
+
 use super::{Turn, turn};
 use crate::gadgets::metadata;
 
@@ -85,6 +87,36 @@ fn metadata_can_move_or_disable_a_program() {
     turn.fails(["run", "nowhere"], &["`count`", "no_such_tracepoint"]);
 }
 
+/// Not every kernel has trampolines; the probe is asked which answer is right here.
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn metadata_puts_a_program_at_a_function() {
+    let turn = turn();
+    let source = format!("SEC(\"?fentry/slot\") int count(void *ctx) {COUNT}");
+    let at = |name: &str, target: &str| {
+        format!(
+            "{}programs: {{count: {{attach_to: {target}}}}}\n",
+            metadata(name)
+        )
+    };
+    turn.build_object("unused", &metadata("unused"), &source);
+    assert!(!turn.moves("unused", &[]), "loaded although nobody asked");
+    turn.build_object("nofunc", &at("nofunc", "no_such_function"), &source);
+    turn.fails(["run", "nofunc"], &["`count`", "`no_such_function`"]);
+    turn.build_object("read", &at("read", "vfs_read"), &source);
+    match Probe::new().trampoline() {
+        Ok(()) => assert!(turn.moves("read", &[])),
+        Err(refusal) => {
+            let word = if refusal.is_permission() {
+                "not permitted"
+            } else {
+                "`count`"
+            };
+            turn.fails(["run", "read"], &[word]);
+        }
+    }
+}
+
 #[test]
 #[ignore = "root: loads eBPF programs"]
 fn a_parameter_is_a_constant_of_the_program() {
@@ -116,7 +148,7 @@ fn other_program_types_are_not_supported_yet() {
     let turn = turn();
     for section in [
         "kprobe/vfs_read",
-        "fentry/vfs_read",
+        "lsm/file_open",
         "xdp",
         "cgroup_skb/egress",
     ] {
