@@ -101,10 +101,26 @@ static __always_inline void end_call(__u64 key, struct call *call)
 	end_place(key);
 }
 
+/* The arguments of a socketcall may have been on a page that nobody had touched when it began; the kernel has, since. */
+static __noinline int find_subcall_late(struct call *call)
+{
+	struct rule *rule = rule_of_subcall(call, NULL);
+	if (!rule)
+		return 0;
+	call->arg_count = rule->args;
+	call->at_exit = true;
+	for (__u32 i = 0; i < RULE_CAPTURES; i++)
+		if (i < rule->captures && !rule->capture[i].at_exit)
+			call->retry |= 1 << i;
+	return 0;
+}
+
 /* Writes the record of a call that has begun, and that is over now. */
 static __always_inline void finish_call(__u64 key, struct call_place *place, __s64 ret)
 {
 	struct call *call = &place->call;
+	if (is_multiplexer(call->abi, call->number) && call->rule_number == call->number)
+		find_subcall_late(call);
 	struct captures *begun = call->holds ? find_captures(key) : NULL;
 	struct rule *rule = NULL;
 	if ((call->at_exit || call->retry) && !(call->flags & (RECORD_KILLED | RECORD_NEVER_RETURNS)))
@@ -123,6 +139,19 @@ __noinline int finish_rare_call(__u64 key, __s64 ret)
 		capture_beginning(key, &place->call, rule_of(place->call.abi, place->call.rule_number));
 	finish_call(key, place, ret);
 	return 0;
+}
+
+#define SIGSYS 31
+#define SA_IMMUTABLE 0x00800000 /* include/linux/signal_types.h */
+
+/*
+ * Whether seccomp has decided that the task dies instead of making this call. The kernel has put the call's number where its result
+ * would be (syscall_rollback), and has sent a signal that nobody can catch.
+ */
+static __always_inline bool is_condemned(struct task_struct *task)
+{
+	return (task->pending.signal.sig[0] & (1UL << (SIGSYS - 1))) &&
+	       (task->sighand->action[SIGSYS - 1].sa.sa_flags & SA_IMMUTABLE);
 }
 
 /*
@@ -156,7 +185,7 @@ static __noinline bool begin_without_enter(struct pt_regs *regs, __u32 number, _
 		end_place(key);
 		return false;
 	}
-	call->flags = RECORD_NO_ENTER;
+	call->flags = RECORD_NO_ENTER | (is_condemned(task) ? RECORD_KILLED : 0);
 	return true;
 }
 

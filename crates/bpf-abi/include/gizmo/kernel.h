@@ -51,6 +51,26 @@ struct css_set {
 	struct cgroup *dfl_cgrp; /* of the v2 hierarchy */
 } KERNEL_VIEW;
 
+typedef struct {
+	unsigned long sig[1];
+} KERNEL_VIEW sigset_t;
+
+struct sigpending {
+	sigset_t signal;
+} KERNEL_VIEW;
+
+struct sigaction {
+	unsigned long sa_flags;
+} KERNEL_VIEW;
+
+struct k_sigaction {
+	struct sigaction sa;
+} KERNEL_VIEW;
+
+struct sighand_struct {
+	struct k_sigaction action[64];
+} KERNEL_VIEW;
+
 struct thread_info {
 	unsigned long flags;
 	unsigned int status; /* x86 only */
@@ -65,6 +85,8 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 	struct css_set *cgroups;
 	char comm[16];
+	struct sigpending pending;
+	struct sighand_struct *sighand;
 	unsigned int flags;
 	unsigned int __state; /* since 5.14; before as state */
 	int on_cpu; /* with CONFIG_SMP */

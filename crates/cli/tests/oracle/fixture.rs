@@ -93,10 +93,11 @@ impl Fixture {
 /// How the tests link each program.
 fn links(name: &str) -> &'static [Link] {
     match name {
-        "direct" => &[Link::Bare],
-        "libc" | "threads" => &[Link::Dynamic],
+        "direct" | "everyabi" | "flood" => &[Link::Bare],
+        "libc" | "parked" | "threads" => &[Link::Dynamic],
+        "narrow" | "untouched32" => &[Link::BareNarrow],
         "i386" => &[Link::Narrow],
-        "messages" | "numbers" | "sockets" | "vectors" => &[Link::Static, Link::Narrow],
+        "judged" | "messages" | "numbers" | "sockets" | "vectors" => &[Link::Static, Link::Narrow],
         _ => &[Link::Static],
     }
 }

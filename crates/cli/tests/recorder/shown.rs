@@ -12,7 +12,8 @@ pub struct Call {
     pub cgroup_id: u64,
     pub comm: String,
     pub cpu: u16,
-    pub duration_raw: u64,
+    /// Not of calls that are not timed.
+    pub duration_raw: Option<u64>,
     pub error: String,
     pub parameters: String,
     pub pid: u32,
@@ -25,7 +26,7 @@ pub struct Call {
 impl Call {
     /// When it was over, since 1970.
     fn end_ns(&self) -> u64 {
-        self.timestamp_raw + self.duration_raw
+        self.timestamp_raw + self.duration_raw.unwrap_or(0)
     }
 }
 

@@ -47,11 +47,17 @@ pub fn follow_containers(
     let name = containers.field::<Text>("name")?;
     let cgroup_id = containers.field::<u64>("cgroup_id")?;
     let mntns_id = containers.field::<u64>("mntns_id")?;
+    let id = containers.field::<Text>("container_id")?;
     let starting = containers.find_field::<bool>("starting");
     containers.subscribe(0, move |_, data| {
+        let mut name = name.get(data)?;
+        if name.is_empty() {
+            // What docker and crictl show of it.
+            name = id.get(data)?.chars().take(12).collect();
+        }
         note(&ContainerEvent {
             kind: kind.get(data)?,
-            name: name.get(data)?,
+            name,
             cgroup_id: cgroup_id.get(data)?,
             mntns_id: mntns_id.get(data)?,
             is_starting: starting.is_some_and(|field| field.get(data).unwrap_or(false)),
