@@ -120,9 +120,9 @@ fn parse_events(text: &str) -> Vec<Event> {
     text.lines().filter(is_call).map(parse).collect()
 }
 
-/// Programs pass addresses that cannot be read; that is told apart from the calls.
+/// What is missing is told apart from the calls.
 fn is_call(line: &&str) -> bool {
-    !line.contains("\"reason\":\"failed\"")
+    !line.contains("\"lost\":")
 }
 
 #[track_caller]

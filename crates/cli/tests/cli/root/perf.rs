@@ -71,13 +71,13 @@ fn buffers_per_container_hold_a_commands_calls() {
 fn buffers_that_are_full_hold_the_end() {
     let turn = turn();
     turn.build_gadget("perfloop");
-    // More calls than 64 pages of every CPU have room for, with 40 bytes each.
+    // More calls than 64 pages of every CPU have room for, with 32 bytes each.
     let calls = turn.perfloop("i=0; while [ $i -lt 30000 ]; do umask 7; i=$((i+1)); done");
     let [_, umask, exit] = EXECVE_UMASK_EXIT;
     let cpus = std::thread::available_parallelism()
         .expect("a number")
         .get();
-    let room = 64 * 4096 / 40;
+    let room = 64 * 4096 / 32;
     assert!(calls.len() <= cpus * room, "{}", calls.len());
     assert_eq!(calls.last().map(|call| call.number), Some(exit));
     let shell = calls.last().map(|call| call.pid);
