@@ -79,19 +79,20 @@ static __always_inline bool begin_call(struct task_struct *task, struct call *ca
 }
 
 /* Captures what is to be captured when a call begins. */
-static __always_inline struct captures *capture_beginning(__u64 key, struct call *call, struct rule *rule)
+static __always_inline void capture_beginning(__u64 key, struct call_place *place, struct rule *rule)
 {
+	struct call *call = &place->call;
 	if (!capture_bytes || !rule || !(rule->flags & RULE_CAPTURES_AT_ENTER))
-		return NULL;
+		return;
+	if (capture_path(call, (struct capture *)place->path, rule))
+		return;
 	struct captures *captures = begin_captures(key);
 	if (captures) {
 		call->holds = true;
-		if (!capture_path(call, captures, rule))
-			capture_at_enter(call, captures, rule);
+		capture_at_enter(call, captures, rule);
 	} else {
 		call->flags |= RECORD_TRUNCATED;
 	}
-	return captures;
 }
 
 static __always_inline void end_call(__u64 key, struct call *call)
@@ -121,7 +122,7 @@ static __always_inline void finish_call(__u64 key, struct call_place *place, __s
 	struct call *call = &place->call;
 	if (is_multiplexer(call->abi, call->number) && call->rule_number == call->number)
 		find_subcall_late(call);
-	struct captures *begun = call->holds ? find_captures(key) : NULL;
+	struct captures *begun = call->holds ? find_captures(key) : (struct captures *)place->path;
 	struct rule *rule = NULL;
 	if ((call->at_exit || call->retry) && !(call->flags & (RECORD_KILLED | RECORD_NEVER_RETURNS)))
 		rule = rule_of(call->abi, call->rule_number);
@@ -136,7 +137,7 @@ __noinline int finish_rare_call(__u64 key, __s64 ret)
 	if (!place)
 		return 0;
 	if (place->call.flags & RECORD_NO_ENTER)
-		capture_beginning(key, &place->call, rule_of(place->call.abi, place->call.rule_number));
+		capture_beginning(key, place, rule_of(place->call.abi, place->call.rule_number));
 	finish_call(key, place, ret);
 	return 0;
 }
@@ -326,7 +327,7 @@ int BPF_PROG(record_enter, struct pt_regs *regs, long id)
 		end_place(key);
 		return 0;
 	}
-	capture_beginning(key, call, rule);
+	capture_beginning(key, place, rule);
 	if (rule && (rule->flags & RULE_NEVER_RETURNS)) {
 		call->flags |= RECORD_NEVER_RETURNS;
 		return finish_rare_call(key, 0);

@@ -470,12 +470,11 @@ __noinline int capture_at_exit(struct call *call, struct captures *to, struct ru
  * What most calls have, one path or one buffer, without the functions above: on machines whose returns are slow, two calls
  * cost as much as a third of a record. False if it must be done the long way.
  */
-static __always_inline bool capture_path(struct call *call, struct captures *to, struct rule *rule)
+static __always_inline bool capture_path(struct call *call, struct capture *capture, struct rule *rule)
 {
 	struct capture_rule *how = &rule->capture[0];
 	if (rule->captures != 1 || how->kind != CAPTURE_TEXT || how->at_exit || how->arg >= RECORD_ARGS)
 		return false;
-	struct capture *capture = (void *)to->bytes;
 	long got = bpf_probe_read_user_str(capture + 1, CAPTURE_BYTES + 1, (void *)call->args[how->arg]);
 	if (got <= 0 || got > CAPTURE_BYTES)
 		return false;

@@ -142,7 +142,7 @@ static __always_inline bool describe_begun(struct in_flight_room *room, struct t
 	if (content > CAPTURES_BYTES)
 		content = CAPTURES_BYTES;
 	if (content) {
-		struct captures *begun = captures_of(task, key);
+		struct captures *begun = call->holds ? captures_of(task, key) : (struct captures *)place->path;
 		/* Before 6.2 or so the verifier forgets the limit when the register has been put away. */
 		barrier_var(content);
 		if (!begun || content > CAPTURES_BYTES || bpf_probe_read_kernel(room->captures, content, begun->bytes))

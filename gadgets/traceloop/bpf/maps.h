@@ -230,6 +230,8 @@ struct call_place {
 	__u64 owner; /* key of the task; 0 for nobody */
 	struct call call;
 	struct noted_thread noted;
+	/* What most calls have to capture when they begin, one path, with room for its NUL. Others have a captures_place. */
+	__u8 path[sizeof(struct capture) + CAPTURE_BYTES + 4];
 };
 
 /* A thread has a place by its key. Where that is taken, the call is kept in the hash instead. */

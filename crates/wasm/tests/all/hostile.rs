@@ -11,7 +11,7 @@ const BAD: [u64; 4] = [
 ];
 
 /// Calls with a buffer `BUF`, and what they must answer. `$h` is a data source, `$i` a field, `$j` a packet.
-const CALLS: [(i32, &str); 35] = [
+const CALLS: &[(i32, &str)] = &[
     (0, "newDataSource BUF (i32.const 1)"),
     (0, "getDataSource BUF"),
     (0, "dataSourceGetField (local.get $h) BUF"),

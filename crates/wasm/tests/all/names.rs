@@ -4,7 +4,7 @@ use gizmo_wasm::WasmEngine;
 
 use crate::support::{World, module_text, plain};
 
-const TEXTS: [&str; 11] = [
+const TEXTS: &[&str] = &[
     include_str!("batch.rs"),
     include_str!("datasource.rs"),
     include_str!("field.rs"),
