@@ -9,6 +9,7 @@ mod abi;
 pub mod capture;
 mod declaration;
 pub mod decode;
+pub mod entry;
 pub mod errno;
 pub mod fallback;
 pub mod list;
