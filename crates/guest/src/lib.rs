@@ -113,6 +113,7 @@ pub use host::{
 pub use host::{should_discard_mntns_id, symbol_exists};
 #[cfg(feature = "host-gizmo")]
 pub use iterator::ProgramOutput;
+#[cfg(feature = "host-gizmo")]
 pub use look::{Follower, Recording, is_wanted};
 pub use map::{Map, MapSpec, MapType, UpdateMode};
 pub use perf::PerfReader;
