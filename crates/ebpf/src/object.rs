@@ -13,6 +13,7 @@ use gizmo_model::map::{
     BpfMap, MapError, MapInfo, MapSpec, Maps, ObjectSettings, SettingError, kind,
 };
 use gizmo_model::params::Param;
+use gizmo_model::program::{ProgramError, Programs};
 use gizmo_model::{DataSource, DataSources, Shape};
 use libbpf_rs::btf::Btf;
 use libbpf_rs::{
@@ -24,7 +25,7 @@ use crate::attach::{AttachPoint, NoAttachPoint, attach_point};
 use crate::bpf_map::LoadedMap;
 use crate::discover::{Declared, bytes_of_text};
 use crate::settings::{self, InnerTemplate};
-use crate::{Error, iter, libbpf_log, structure};
+use crate::{Error, iter, libbpf_log, program, structure};
 
 /// Lines of a verifier log that are shown.
 const VERIFIER_LINES: usize = 30;
@@ -379,6 +380,24 @@ impl Iterators for EbpfLayer {
         let program = object.progs_mut().find(|program| program.name() == name);
         let output = iter::run(&program.ok_or_else(missing)?, name)?;
         Ok(Box::new(output))
+    }
+}
+
+impl Programs for EbpfLayer {
+    fn misses(&self, name: &str) -> Result<u64, ProgramError> {
+        let missing = || ProgramError::NotFound(name.to_owned());
+        let state = self.lock();
+        let State::Loaded { object, .. } = &*state else {
+            return Err(missing());
+        };
+        let mut programs = object.progs();
+        let program = programs.find(|program| program.name() == name && program.autoload());
+        program::recursion_misses(&program.ok_or_else(missing)?).map_err(|source| {
+            ProgramError::Kernel {
+                program: name.to_owned(),
+                source,
+            }
+        })
     }
 }
 

@@ -86,6 +86,8 @@ mod look;
 mod map;
 pub mod params;
 mod perf;
+#[cfg(feature = "host-gizmo")]
+mod program;
 #[allow(unsafe_code, reason = "declares the functions of the host")]
 mod raw;
 mod scratch;
@@ -117,9 +119,11 @@ pub use iterator::ProgramOutput;
 pub use look::{Follower, Recording, is_wanted};
 pub use map::{Map, MapSpec, MapType, UpdateMode};
 pub use perf::PerfReader;
+#[cfg(feature = "host-gizmo")]
+pub use program::program_misses;
 pub use source::{DataSource, DataSourceKind};
 #[cfg(feature = "host-gizmo")]
-pub use syscall::{Abi, syscall_id_for_abi};
+pub use syscall::{Abi, syscall_function, syscall_id_for_abi};
 pub use syscall::{
     SyscallDeclaration, SyscallParameter, syscall_declaration, syscall_id, syscall_name,
 };

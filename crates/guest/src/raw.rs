@@ -94,12 +94,14 @@ host_module! { "gizmo":
     "getHostFact" => fn get_host_fact(name: Input<'_>, destination: Output<'_>) -> i32;
     "getParamLength" => fn get_param_length(key: Input<'_>) -> i32;
     "getSyscallIdForAbi" => fn get_syscall_id_for_abi(abi: u32, name: Input<'_>) -> i32;
+    "getSyscallFunction" => fn get_syscall_function(abi: u32, number: u32, destination: Output<'_>) -> i32;
     "setConstant" => fn set_constant(name: Input<'_>, value: Input<'_>) -> u32;
     "setMaxEntries" => fn set_max_entries(map: Input<'_>, is_inner: u32, entries: u32) -> u32;
     "newInnerMap" => fn new_inner_map(outer: Input<'_>, name: Input<'_>) -> u32;
     "emitBatch" => fn emit_batch(source: u32, rows: Input<'_>) -> u32;
     "newIterator" => fn new_iterator(program: Input<'_>) -> u32;
     "iteratorRead" => fn iterator_read(iterator: u32, destination: Output<'_>) -> i32;
+    "programMisses" => fn program_misses(program: Input<'_>) -> i64;
     "isWanted" => fn is_wanted(cgroup_id: u64, mntns_id: u64, name: Input<'_>) -> u32;
     "reportRecording" => fn report_recording(name: Input<'_>, cgroup_id: u64, mntns_id: u64, recorded: u64, held: u64, lost: u64) -> u32;
 }

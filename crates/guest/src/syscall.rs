@@ -50,7 +50,7 @@ pub fn syscall_declaration(name: &str) -> Result<SyscallDeclaration> {
 }
 
 #[cfg(feature = "host-gizmo")]
-pub use by_abi::{Abi, syscall_id_for_abi};
+pub use by_abi::{Abi, syscall_function, syscall_id_for_abi};
 
 #[cfg(feature = "host-gizmo")]
 mod by_abi {
@@ -104,6 +104,24 @@ mod by_abi {
             Input::text(name),
         ))
         .ok()
+    }
+
+    /// The function of the running kernel that a system call begins in, to which `fentry` and `fexit` programs can be
+    /// attached; `None` when it has none, or none that it describes.
+    ///
+    /// It takes one `struct pt_regs *`, the registers of the caller. One function may serve several ABIs: x32 shares most
+    /// with x86-64, and what has no parameters (`getpid`) is one function for all of x86. Those of `exit` and `exit_group`
+    /// never return, which newer kernels refuse `fexit` programs for.
+    pub fn syscall_function(abi: impl Into<Abi>, number: u32) -> Result<Option<String>> {
+        let mut name = [0; NAME_BYTES];
+        let abi = abi.into() as u32;
+        let written = raw::get_syscall_function(abi, number, Output::bytes(&mut name));
+        let bytes = usize::try_from(written).ok();
+        match bytes.and_then(|bytes| name.get(..bytes)) {
+            Some([]) => Ok(None),
+            Some(text) => Ok(Some(String::from_utf8_lossy(text).into_owned())),
+            None => Err(Error::refused("getSyscallFunction", &number.to_string())),
+        }
     }
 }
 

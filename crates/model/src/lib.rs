@@ -13,6 +13,7 @@ pub mod iterator;
 pub mod map;
 pub mod packet;
 pub mod params;
+pub mod program;
 pub mod template;
 
 pub use datasource::{Batch, DataSource, DataSources, Edge, Flow, Payload, Shape, Subscription};

@@ -10,6 +10,7 @@ use gizmo_model::container::Container;
 use gizmo_model::iterator::{IteratorError, Iterators};
 use gizmo_model::map::{BpfMap, MapError, MapSpec, Maps, ObjectSettings, SettingError};
 use gizmo_model::params::{Param, ParamValues};
+use gizmo_model::program::{ProgramError, Programs};
 use gizmo_model::{DataSource, DataSources};
 use gizmo_wasm::{
     Deadlines, Guest, HostContext, Kernel, MntnsFilter, Module, Phase, Question, Recording,
@@ -174,6 +175,9 @@ impl OpenGadget {
                         iterators: layer
                             .clone()
                             .map_or(Arc::new(NoObject) as Arc<dyn Iterators>, |layer| layer),
+                        programs: layer
+                            .clone()
+                            .map_or(Arc::new(NoObject) as Arc<dyn Programs>, |layer| layer),
                         settings: layer
                             .map_or(Arc::new(NoObject) as Arc<dyn ObjectSettings>, |layer| layer),
                         kernel: kernel as Arc<dyn Kernel>,
@@ -481,6 +485,12 @@ impl Maps for NoObject {
 impl Iterators for NoObject {
     fn iterate(&self, program: &str) -> Result<Box<dyn std::io::Read + Send>, IteratorError> {
         Err(IteratorError::NotFound(program.to_owned()))
+    }
+}
+
+impl Programs for NoObject {
+    fn misses(&self, program: &str) -> Result<u64, ProgramError> {
+        Err(ProgramError::NotFound(program.to_owned()))
     }
 }
 

@@ -9,6 +9,7 @@ use gizmo_syscalls::{Abi, Parameter, fallback, tracefs};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::Error;
+use crate::functions::SyscallFunctions;
 use crate::kallsyms::Kallsyms;
 
 /// Where the kernel describes its system calls; mounting tracefs at the first is enough.
@@ -29,6 +30,7 @@ pub struct HostKernel {
     wall_clock_offset_ns: i64,
     follows_command: bool,
     symbols: Kallsyms,
+    functions: SyscallFunctions,
     declarations: Declarations,
 }
 
@@ -48,6 +50,7 @@ impl HostKernel {
             wall_clock_offset_ns: wall_clock_offset_ns(),
             follows_command,
             symbols: Kallsyms::default(),
+            functions: SyscallFunctions::default(),
             declarations: Declarations::default(),
         })
     }
@@ -89,6 +92,10 @@ impl gizmo_wasm::Kernel for HostKernel {
             .iter()
             .any(|folder| is_traced_call(Path::new(folder), name))
             || self.symbols.has_one(name)
+    }
+
+    fn has_syscall_function(&self, name: &str) -> bool {
+        self.functions.has(name)
     }
 
     fn declaration(&self, name: &str) -> Option<Vec<Parameter>> {

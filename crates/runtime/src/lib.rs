@@ -10,6 +10,7 @@ mod containers;
 mod enrich;
 mod error;
 mod following;
+mod functions;
 mod gadget;
 mod host;
 mod inspect;

@@ -8,6 +8,7 @@ use gizmo_model::DataSources;
 use gizmo_model::config::Config;
 use gizmo_model::iterator::{IteratorError, Iterators};
 use gizmo_model::map::{BpfMap, MapError, MapSpec, Maps, ObjectSettings, SettingError};
+use gizmo_model::program::{ProgramError, Programs};
 use gizmo_syscalls::{Abi, Parameter};
 
 /// Facts about the host's kernel, and about what is recorded on it.
@@ -26,6 +27,8 @@ pub trait Kernel: Send + Sync {
     fn follows_command(&self) -> bool;
     /// Whether the kernel has exactly one symbol of this name.
     fn symbol_exists(&self, name: &str) -> bool;
+    /// Whether programs can be attached to the kernel's function of this name, which is one that system calls begin in.
+    fn has_syscall_function(&self, name: &str) -> bool;
     /// The parameters of a system call, by its name in the system call table.
     fn declaration(&self, name: &str) -> Option<Vec<Parameter>>;
 }
@@ -86,6 +89,8 @@ pub struct HostContext {
     pub maps: Arc<dyn Maps>,
     /// The gadget's iterator programs.
     pub iterators: Arc<dyn Iterators>,
+    /// All programs of the gadget.
+    pub programs: Arc<dyn Programs>,
     /// What can be set in the eBPF object before it is loaded.
     pub settings: Arc<dyn ObjectSettings>,
     /// Facts about the host.
@@ -114,6 +119,7 @@ impl HostContext {
             params: BTreeMap::new(),
             maps: Arc::new(Nothing),
             iterators: Arc::new(Nothing),
+            programs: Arc::new(Nothing),
             settings: Arc::new(Nothing),
             kernel: Arc::new(Nothing),
             mntns_filter: Arc::default(),
@@ -141,6 +147,12 @@ impl Maps for Nothing {
 impl Iterators for Nothing {
     fn iterate(&self, program: &str) -> Result<Box<dyn std::io::Read + Send>, IteratorError> {
         Err(IteratorError::NotFound(program.to_owned()))
+    }
+}
+
+impl Programs for Nothing {
+    fn misses(&self, program: &str) -> Result<u64, ProgramError> {
+        Err(ProgramError::NotFound(program.to_owned()))
     }
 }
 
@@ -184,6 +196,10 @@ impl Kernel for Nothing {
     }
 
     fn symbol_exists(&self, _: &str) -> bool {
+        false
+    }
+
+    fn has_syscall_function(&self, _: &str) -> bool {
         false
     }
 

@@ -25,6 +25,7 @@ pub(crate) mod memory;
 mod packet;
 mod param;
 mod perf;
+mod program;
 mod syscall;
 
 /// Upstream's module.
@@ -52,9 +53,9 @@ const IG_FUNCTIONS: [&str; 41] = [
 
 /// All functions of `gizmo`.
 #[rustfmt::skip]
-const GIZMO_FUNCTIONS: [&str; 12] = [
-    "getHostFact", "getParamLength", "getSyscallIdForAbi", "setConstant", "setMaxEntries", "newInnerMap",
-    "newIterator", "iteratorRead", "fail", "emitBatch", "isWanted", "reportRecording",
+const GIZMO_FUNCTIONS: [&str; 14] = [
+    "getHostFact", "getParamLength", "getSyscallIdForAbi", "getSyscallFunction", "setConstant", "setMaxEntries", "newInnerMap",
+    "newIterator", "iteratorRead", "programMisses", "fail", "emitBatch", "isWanted", "reportRecording",
 ];
 
 /// Whether there is such a function.
@@ -169,6 +170,7 @@ pub(crate) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     handle::define(linker)?;
     perf::define(linker)?;
     iterator::define(linker)?;
+    program::define(linker)?;
     syscall::define(linker)?;
     kernel::define(linker)?;
     look::define(linker)?;

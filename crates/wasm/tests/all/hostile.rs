@@ -49,6 +49,7 @@ const CALLS: &[(i32, &str)] = &[
     (-1, "getHostFact @\"release\" BUF"),
     (-1, "getParamLength BUF"),
     (-1, "getSyscallIdForAbi (i32.const 0) BUF"),
+    (-1, "getSyscallFunction (i32.const 0) (i32.const 4) BUF"),
     (1, "setConstant BUF @\"x\""),
     (1, "setConstant @\"known\" BUF"),
     (1, "setMaxEntries BUF (i32.const 0) (i32.const 1)"),

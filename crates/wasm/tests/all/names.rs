@@ -35,5 +35,5 @@ fn every_function_links() {
     }
     let module = plain(&module_text(&calls));
     gizmo_wasm::Guest::instantiate(&module, World::new().context()).unwrap();
-    assert_eq!(WasmEngine::host_functions().count(), 53);
+    assert_eq!(WasmEngine::host_functions().count(), 55);
 }

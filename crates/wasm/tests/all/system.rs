@@ -127,6 +127,48 @@ fn system_calls_have_names_numbers_and_declarations() {
 }
 
 #[test]
+fn system_calls_begin_in_functions() {
+    let ((), lines) = logged(|| {
+        init(
+            "(eq (i32.const 17) (call $getSyscallFunction (i32.const 0) (i32.const 4) @[64,17]))
+            (eq64 (i64.load (i32.const 64)) (i64.load #\"__x64_sy\"))
+            (eq64 (i64.load (i32.const 73)) (i64.load #\"_newstat\"))
+            (eq (i32.const 15) (call $getSyscallFunction (i32.const 1) (i32.const 20) @[64,64]))
+            (eq64 (i64.load (i32.const 64)) (i64.load #\"__do_sys\"))
+            (eq (i32.const 0) (call $getSyscallFunction (i32.const 0) (i32.const 0) @[64,64]))
+            (eq (i32.const 0) (call $getSyscallFunction (i32.const 0) (i32.const 4000) @[64,64]))
+            (eq (i32.const -1) (call $getSyscallFunction (i32.const 0) (i32.const 4) @[64,16]))
+            (eq (i32.const -1) (call $getSyscallFunction (i32.const 9) (i32.const 4) @[64,64]))",
+        );
+    });
+    assert_eq!(
+        lines,
+        [
+            "WARN getSyscallFunction: the destination has 16 bytes, 17 are needed",
+            "WARN getSyscallFunction: unknown ABI 9"
+        ]
+    );
+}
+
+#[test]
+fn programs_tell_how_often_they_were_skipped() {
+    let ((), lines) = logged(|| {
+        init(
+            "(eq64 (i64.const 5000000000) (call $programMisses @\"known\"))
+            (eq64 (i64.const -1) (call $programMisses @\"other\"))
+            (eq64 (i64.const -1) (call $programMisses @[0,17825792]))",
+        );
+    });
+    assert_eq!(
+        lines,
+        [
+            "WARN programMisses: the gadget's eBPF object has no program `other`, or it is not loaded",
+            "WARN programMisses: the program's name lies outside the guest's memory",
+        ]
+    );
+}
+
+#[test]
 fn a_panic_of_the_host_is_an_error_of_the_function() {
     let ((), lines) = logged(|| init("(eq (i32.const 0) (call $kallsymsSymbolExists @\"panic\"))"));
     assert_eq!(

@@ -132,6 +132,10 @@ impl Kernel for ModernKernel {
         FakeKernel.symbol_exists(name)
     }
 
+    fn has_syscall_function(&self, name: &str) -> bool {
+        FakeKernel.has_syscall_function(name)
+    }
+
     fn declaration(&self, name: &str) -> Option<Vec<Parameter>> {
         FakeKernel.declaration(name)
     }

@@ -5,7 +5,9 @@
 //! Expect: the run succeeds.
 
 use gizmo_guest::{Abi, Error, architecture, ensure, export, host_fact, syscall_id_for_abi};
-use gizmo_guest::{page_size_bytes, possible_cpus, release, wall_clock_offset_ns};
+use gizmo_guest::{
+    page_size_bytes, possible_cpus, release, syscall_function, wall_clock_offset_ns,
+};
 
 export! { init = init }
 
@@ -49,6 +51,13 @@ fn init() -> Result<(), Error> {
             "the number of openat for {abi:?} is {found:?}"
         );
     }
+    let function = syscall_function(Abi::X86_64, 0)?;
+    ensure!(
+        function.is_none() || function.as_deref() == Some("__x64_sys_read"),
+        "reading begins in {function:?}"
+    );
+    let nowhere = syscall_function(Abi::X86_64, 4000)?;
+    ensure!(nowhere.is_none(), "call 4000 begins in {nowhere:?}");
     ensure!(
         syscall_id_for_abi(Abi::Arm64, "open").is_none(),
         "arm64 has `open`"

@@ -5,7 +5,7 @@
 //!
 //! Expect: the run succeeds, and the guest says "stopping" before the programs are detached.
 
-use gizmo_guest::{Error, ProgramOutput, boot_time_ns, ensure, export, info};
+use gizmo_guest::{Error, ProgramOutput, boot_time_ns, ensure, export, info, program_misses};
 
 export! { start = start, pre_stop = || info!("stopping"), stop = stop }
 
@@ -21,6 +21,14 @@ fn start() -> Result<(), Error> {
             "`{program}` is an iterator"
         );
     }
+    ensure!(
+        program_misses("numbers")? == 0,
+        "a program interrupted itself"
+    );
+    ensure!(
+        program_misses("no-such-program").is_err(),
+        "a program that is not there is counted"
+    );
     let mut many = Vec::new();
     for _ in 0..16 {
         many.push(ProgramOutput::of("numbers")?);

@@ -10,6 +10,7 @@ use gizmo_model::map::{
     BpfMap, MapError, MapInfo, MapSpec, Maps, ObjectSettings, PerfError, PerfReader, PerfSpec,
     SettingError, UpdateFlags, kind,
 };
+use gizmo_model::program::{ProgramError, Programs};
 use gizmo_syscalls::{Abi, Parameter};
 use gizmo_wasm::Kernel;
 
@@ -310,6 +311,19 @@ impl Read for FakeOutput {
     }
 }
 
+/// `numbers`, and `known`, which was skipped more often than 32 bits can say.
+pub struct FakePrograms;
+
+impl Programs for FakePrograms {
+    fn misses(&self, program: &str) -> Result<u64, ProgramError> {
+        match program {
+            "numbers" => Ok(0),
+            "known" => Ok(5_000_000_000),
+            _ => Err(ProgramError::NotFound(program.into())),
+        }
+    }
+}
+
 #[derive(Default)]
 pub struct FakeSettings {
     pub constants: Mutex<Vec<(String, Vec<u8>)>>,
@@ -382,6 +396,10 @@ impl Kernel for FakeKernel {
             "panic" => panic!("a bug of the host"),
             other => other == "vfs_read",
         }
+    }
+
+    fn has_syscall_function(&self, name: &str) -> bool {
+        ["__x64_sys_newstat", "__do_sys_getpid"].contains(&name)
     }
 
     fn declaration(&self, name: &str) -> Option<Vec<Parameter>> {

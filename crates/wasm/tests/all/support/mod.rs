@@ -13,7 +13,7 @@ use gizmo_wasm::{
     Deadlines, EngineOptions, Error, Guest, HostContext, MntnsFilter, Module, WasmEngine,
 };
 
-pub use fakes::{FakeIterators, FakeKernel, FakeMap, FakeMaps, FakeSettings};
+pub use fakes::{FakeIterators, FakeKernel, FakeMap, FakeMaps, FakePrograms, FakeSettings};
 pub use text::{calls, module_text};
 
 pub static ENGINE: LazyLock<WasmEngine> =
@@ -77,6 +77,7 @@ impl World {
             params: self.params.clone(),
             maps: self.maps.clone(),
             iterators: self.iterators.clone(),
+            programs: Arc::new(FakePrograms),
             settings: self.settings.clone(),
             kernel: Arc::new(FakeKernel),
             mntns_filter: Arc::clone(&self.filter),

@@ -11,7 +11,7 @@ use std::fmt::Write;
 const TEXTS: u32 = 0x8000;
 
 /// Signatures: `i` and `I` are 32 and 64 bits, after the colon the result.
-pub const SIGNATURES: [(&str, &str, &str); 53] = [
+pub const SIGNATURES: [(&str, &str, &str); 55] = [
     ("ig", "gadgetLog", "iI:"),
     ("ig", "gadgetShouldLog", "i:i"),
     ("ig", "newDataSource", "Ii:i"),
@@ -56,11 +56,13 @@ pub const SIGNATURES: [(&str, &str, &str); 53] = [
     ("gizmo", "getHostFact", "II:i"),
     ("gizmo", "getParamLength", "I:i"),
     ("gizmo", "getSyscallIdForAbi", "iI:i"),
+    ("gizmo", "getSyscallFunction", "iiI:i"),
     ("gizmo", "setConstant", "II:i"),
     ("gizmo", "setMaxEntries", "Iii:i"),
     ("gizmo", "newInnerMap", "II:i"),
     ("gizmo", "newIterator", "I:i"),
     ("gizmo", "iteratorRead", "iI:i"),
+    ("gizmo", "programMisses", "I:I"),
     ("gizmo", "fail", "I:"),
     ("gizmo", "emitBatch", "iI:i"),
     ("gizmo", "isWanted", "III:i"),
