@@ -9,7 +9,8 @@
  * selected (a bit), then whether the task is recorded (a look into a table).
  *
  * bpf/maps.h: what is known; bpf/which.h: which call; bpf/who.h: whose; bpf/calls.h: where it is kept; bpf/capture.h: what
- * its pointers point to; bpf/ring.h: records and where they go; bpf/inflight.h: calls that have not returned.
+ * its pointers point to; bpf/ring.h: records and where they go; bpf/inflight.h: calls that have not returned;
+ * bpf/functions.h: where the programs stand when they do not stand at all calls.
  */
 #include "bpf/inflight.h"
 #include "bpf/ring.h"
@@ -190,10 +191,10 @@ static __noinline bool begin_without_enter(struct pt_regs *regs, __u32 number, _
 	return true;
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(record_exit, struct pt_regs *regs, long ret)
+/* A call returns. */
+static __always_inline int leave(struct pt_regs *regs, long ret)
 {
-	__u32 number = number_at_exit(regs);
+	__u32 number = number_of(regs);
 	__u32 plain = number;
 
 	if (filter_on && is_out(number))
@@ -216,6 +217,12 @@ int BPF_PROG(record_exit, struct pt_regs *regs, long ret)
 	if (owner == NOBODY)
 		return 0;
 	return begin_without_enter(regs, number, owner, ret) ? finish_rare_call(key, ret) : 0;
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(record_exit, struct pt_regs *regs, long ret)
+{
+	return leave(regs, ret);
 }
 
 /* The new program replaces the memory that a failed capture would be tried on again. */
@@ -243,11 +250,14 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(record_exec, struct task_struct *unused, int old_pid, struct linux_binprm *bprm)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 key = key_of_task(task);
 	struct recorded *recorded = find_recorded(task);
+	/* Where the programs stand at other functions, nobody has seen the call. */
+	if (!recorded)
+		recorded = claim_begun(task);
 	if (!recorded)
 		return 0;
 	recorded->armed = 0;
-	__u64 key = key_of_task(task);
 	struct call_place *place = find_call(key);
 	if (!place || !place->call.retry)
 		return 0;
@@ -296,14 +306,9 @@ int BPF_PROG(record_death)
 	return finish_rare_call(key, 0);
 }
 
-/*
- * Last in the object, since programs are attached in the object's order: whoever is seen entering is seen leaving.
- */
-SEC("tp_btf/sys_enter")
-int BPF_PROG(record_enter, struct pt_regs *regs, long id)
+/* A call begins. */
+static __always_inline int enter(struct pt_regs *regs, __u32 number)
 {
-	__u32 number = id;
-
 	if (filter_on && is_out(number))
 		return 0;
 	__u64 key = key_of_regs(regs);
@@ -340,5 +345,16 @@ int BPF_PROG(record_enter, struct pt_regs *regs, long id)
 	*(volatile bool *)&call->is_known = true;
 	return 0;
 }
+
+/*
+ * Those who enter come last in the object, since programs are attached in its order: whoever is seen entering is seen leaving.
+ */
+SEC("?tp_btf/sys_enter")
+int BPF_PROG(record_enter, struct pt_regs *regs, long id)
+{
+	return enter(regs, id);
+}
+
+#include "bpf/functions.h"
 
 char LICENSE[] SEC("license") = "GPL";

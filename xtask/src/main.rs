@@ -19,6 +19,7 @@ Usage: cargo xtask COMMAND
   setup            install what is missing to build (Debian packages, Rust targets)
   demo             set up, build, and record the opened and written files of a small program
   test             set up, then every test: those without and those with root
+  test --full      the same, with floods, churn and numbers of containers at full length
   test --no-root   only the tests that need neither root nor kernel features
   test-vm          the recorder's root tests on other kernels, in virtual machines [--kernel 5.10|6.1|6.12|all] [FILTER]...
   bench overhead   what a system call costs under Gizmo and under other tools [--json] [--rounds N]
@@ -32,8 +33,9 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["setup"] => setup::run(setup::Purpose::Build),
         ["demo"] => demo::run(),
-        ["test"] => test::run(true),
-        ["test", "--no-root"] => test::run(false),
+        ["test"] => test::run(test::Extent::All),
+        ["test", "--full"] => test::run(test::Extent::Full),
+        ["test", "--no-root"] => test::run(test::Extent::NoRoot),
         ["test-vm", words @ ..] => vm::run(words),
         ["bench", "overhead", flags @ ..] => bench::overhead::run(flags),
         ["bench", "dump", flags @ ..] => bench::dump::run(flags),

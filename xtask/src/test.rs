@@ -4,7 +4,19 @@ use anyhow::bail;
 
 use crate::{setup, shell};
 
-pub(crate) fn run(with_root: bool) -> anyhow::Result<()> {
+/// Which tests, and how long.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Those that need no root.
+    NoRoot,
+    /// All of them.
+    All,
+    /// All of them, at full length.
+    Full,
+}
+
+pub(crate) fn run(extent: Extent) -> anyhow::Result<()> {
+    let with_root = extent != Extent::NoRoot;
     if with_root && !shell::is_root() {
         bail!(
             "some tests load eBPF programs: run this as root, or `cargo xtask test --no-root` for the others"
@@ -34,7 +46,12 @@ pub(crate) fn run(with_root: bool) -> anyhow::Result<()> {
             "recorder",
         ];
         let serially = ["--", "--ignored", "--test-threads=1"];
-        shell::run(shell::cargo().args(root_tests).args(serially))?;
+        let mut tests = shell::cargo();
+        tests.args(root_tests).args(serially);
+        if extent == Extent::Full {
+            tests.env("GIZMO_FULL", "1");
+        }
+        shell::run(&mut tests)?;
         let cache_test = [
             "test",
             "--workspace",

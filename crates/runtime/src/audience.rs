@@ -74,6 +74,9 @@ impl<'g> Audience<'g> {
             if !matches!(event, "IGNORED" | "PRECREATE") {
                 self.identities.learn(container);
             }
+            if event == "DELETED" {
+                self.identities.end(container);
+            }
             if event != "PRECREATE" {
                 self.filter(event, container);
             }

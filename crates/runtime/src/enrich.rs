@@ -13,8 +13,8 @@ use tracing::warn;
 
 use crate::Error;
 
-/// Containers that are remembered after their end.
-const REMEMBERED: usize = 65536;
+/// Containers that are remembered after their end, for events that come late.
+const REMEMBERED: usize = 1024;
 
 /// Priority of the subscriptions: before everything that filters or shows.
 const PRIORITY: i32 = -1;
@@ -27,35 +27,40 @@ pub(crate) struct Identities(RwLock<Known>);
 struct Known {
     by_cgroup: HashMap<u64, Arc<Container>>,
     by_mntns: HashMap<u64, Arc<Container>>,
-    order: VecDeque<(u64, u64)>,
+    /// Cgroups and mount namespaces of those that have ended, the oldest first.
+    ended: VecDeque<(u64, u64)>,
 }
 
 impl Identities {
     /// Takes note of a container, or of more that is known about one.
     pub(crate) fn learn(&self, container: &Arc<Container>) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let place = (container.cgroup_id, container.mntns_id);
-        let of_cgroup =
-            (place.0 != 0).then(|| known.by_cgroup.insert(place.0, Arc::clone(container)));
-        let of_mntns =
-            (place.1 != 0).then(|| known.by_mntns.insert(place.1, Arc::clone(container)));
-        let is_new =
-            of_cgroup.is_none_or(|old| old.is_none()) && of_mntns.is_none_or(|old| old.is_none());
-        if is_new {
-            known.order.push_back(place);
+        if container.cgroup_id != 0 {
+            let (id, container) = (container.cgroup_id, Arc::clone(container));
+            known.by_cgroup.insert(id, container);
         }
-        if known.order.len() > REMEMBERED
-            && let Some((cgroup, mntns)) = known.order.pop_front()
-        {
-            known.by_cgroup.remove(&cgroup);
-            // Another may have got the number since.
-            if known
-                .by_mntns
-                .get(&mntns)
-                .is_some_and(|last| last.cgroup_id == cgroup)
-            {
-                known.by_mntns.remove(&mntns);
-            }
+        if container.mntns_id != 0 {
+            let (id, container) = (container.mntns_id, Arc::clone(container));
+            known.by_mntns.insert(id, container);
+        }
+    }
+
+    /// A container has ended. The oldest that has is forgotten.
+    pub(crate) fn end(&self, container: &Container) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let place = (container.cgroup_id, container.mntns_id);
+        known.ended.push_back(place);
+        if known.ended.len() <= REMEMBERED {
+            return;
+        }
+        let Some((cgroup, mntns)) = known.ended.pop_front() else {
+            return;
+        };
+        known.by_cgroup.remove(&cgroup);
+        // Another may have got the number since.
+        let last = known.by_mntns.get(&mntns);
+        if last.is_some_and(|last| last.cgroup_id == cgroup) {
+            known.by_mntns.remove(&mntns);
         }
     }
 

@@ -3,7 +3,7 @@
  * Calls that have not returned.
  *
  * The guest runs the iterator when it has stopped the recording, which also keeps what is known of calls as it was at
- * that moment, and before the programs are detached. Of a thread whose call was seen beginning everything is in the
+ * that moment, and before the programs are detached; and when somebody looks while the recording goes on. Of a thread whose call was seen beginning everything is in the
  * call's place. Of one that has not made a call since it is recorded its registers tell: they are those of its last entry into
  * the kernel, and as long as it sleeps it has not left.
  *
@@ -197,7 +197,7 @@ static __always_inline bool describe_unseen(struct in_flight_room *room, struct 
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	if (!regs)
 		return false;
-	__u32 number = number_at_exit(regs);
+	__u32 number = number_of(regs);
 	/* Not a call, but an interrupt or a fault. */
 	if ((__s32)number < 0)
 		return false;

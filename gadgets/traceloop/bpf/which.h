@@ -49,7 +49,7 @@ static __always_inline __u8 abi_of(struct task_struct *task, __u32 *number)
 	return ABI_X86_64;
 }
 
-static __always_inline __u32 number_at_exit(struct pt_regs *regs)
+static __always_inline __u32 number_of(struct pt_regs *regs)
 {
 	return regs->orig_ax;
 }
@@ -82,7 +82,7 @@ static __always_inline __u8 abi_of(struct task_struct *task, __u32 *number)
 	return task->thread_info.flags & (1UL << TIF_32BIT) ? ABI_ARM : ABI_ARM64;
 }
 
-static __always_inline __u32 number_at_exit(struct pt_regs *regs)
+static __always_inline __u32 number_of(struct pt_regs *regs)
 {
 	return regs->syscallno;
 }

@@ -50,6 +50,16 @@ static struct recorded *claim_slot(struct task_struct *task, __u64 cgroup)
 	return bpf_map_lookup_elem(&recorded_cgroups, &cgroup);
 }
 
+/* Gives a slot to the container that has begun with the execve that has just succeeded, if one has. */
+static __always_inline struct recorded *claim_begun(struct task_struct *task)
+{
+	__u64 cgroup = task->cgroups->dfl_cgrp->kn->id;
+	if (!control.claiming)
+		return NULL;
+	struct new_cgroup *new = bpf_map_lookup_elem(&new_cgroups, &cgroup);
+	return new && begins_container(new, task) ? claim_slot(task, cgroup) : NULL;
+}
+
 /* Answers of another generation do not hold. */
 static __always_inline __u64 generation(void)
 {

@@ -23,7 +23,7 @@ pub(crate) struct Binaries {
 }
 
 /// Test targets with tests for machines.
-const TARGETS: [&str; 2] = ["cli", "oracle"];
+const TARGETS: [&str; 3] = ["cli", "oracle", "recorder"];
 
 impl Binaries {
     pub(crate) fn build(folder: &Path) -> anyhow::Result<Self> {

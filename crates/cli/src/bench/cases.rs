@@ -77,7 +77,9 @@ pub(super) fn own() -> Vec<Case> {
         ),
         basic(
             "recorded, call filtered out",
-            recorded(&format!("--syscall-filters {OTHER_CALL}")),
+            recorded(&format!(
+                "--attach tracepoint --syscall-filters {OTHER_CALL}"
+            )),
             same(1.1, 1.03),
         ),
         basic("recorded", recorded(""), Some(recorded_bars)),

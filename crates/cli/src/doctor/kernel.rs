@@ -82,7 +82,7 @@ const FEATURES: [Feature; 7] = [
         name: "fentry (trampolines)",
         is_needed: false,
         ask: Probe::trampoline,
-        advice: "gadgets with such programs do not run here; traceloop has none",
+        advice: "gadgets with such programs do not run here; traceloop stands at tracepoints instead",
     },
 ];
 
@@ -127,7 +127,15 @@ fn lacking(probe: &Probe, names: &[&str]) -> Option<Refusal> {
 pub(super) fn traceloop(probe: &Probe) -> Check {
     match lacking(probe, &TRACELOOP) {
         None => {
-            let found = format!("would attach to tracepoints: {}", TRACELOOP.join(", "));
+            let with_few = if probe.trampoline().is_ok() {
+                "at functions of the kernel instead of the first two"
+            } else {
+                "the same, since programs cannot stand at functions here"
+            };
+            let found = format!(
+                "would attach to tracepoints: {}; with a short --syscall-filters {with_few}",
+                TRACELOOP.join(", ")
+            );
             Check::ok("traceloop", &found)
         }
         Some(refusal) => {

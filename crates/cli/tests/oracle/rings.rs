@@ -3,7 +3,7 @@
 use crate::compare::by_thread;
 use crate::fixture::{Fixture, Link};
 use crate::recording::Record;
-use crate::run;
+use crate::run::{self, Filter};
 
 const THREADS: usize = 8;
 const ROUNDS: usize = 1000;
@@ -39,7 +39,11 @@ fn assert_complete(records: &[&Record]) -> String {
 #[track_caller]
 fn assert_busy_is_complete(filter: Option<&str>, others: usize) {
     let fixture = Fixture::compile("busy", Link::Static);
-    let recording = run::under_gizmo(&fixture, filter);
+    let filter = filter.map(|calls| Filter {
+        calls,
+        attach: "tracepoint",
+    });
+    let recording = run::under_gizmo(&fixture, filter.as_ref());
     let threads = by_thread(&recording.records);
     let busy: Vec<_> = threads
         .values()

@@ -36,14 +36,21 @@ fn push_strace(command: &mut Command, fixture: &Fixture) -> PathBuf {
     prefix
 }
 
-fn push_gizmo(command: &mut Command, output: &Path, filter: Option<&str>) {
+/// Which calls are selected, and where they are recorded.
+pub struct Filter<'a> {
+    pub calls: &'a str,
+    /// `tracepoint`, or `auto`: at functions where the kernel allows it and the calls are few.
+    pub attach: &'a str,
+}
+
+fn push_gizmo(command: &mut Command, output: &Path, filter: Option<&Filter<'_>>) {
     command
         .arg(env!("CARGO_BIN_EXE_gizmo"))
         .args(["run", "traceloop", "--capture-length", "256"])
         .args(["-o", "json", "--output-file"])
         .arg(output);
     if let Some(filter) = filter {
-        command.args(["--syscall-filters", filter]);
+        command.args(["--syscall-filters", filter.calls, "--attach", filter.attach]);
     }
     command.arg("--");
 }
@@ -79,7 +86,7 @@ fn recording(output: &Path, messages: String) -> Recording {
 
 /// The program under gizmo alone.
 #[track_caller]
-pub fn under_gizmo(fixture: &Fixture, filter: Option<&str>) -> Recording {
+pub fn under_gizmo(fixture: &Fixture, filter: Option<&Filter<'_>>) -> Recording {
     let output = fixture.output("gizmo.json");
     let mut command = limited(fixture);
     push_gizmo(&mut command, &output, filter);

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::compare::{Runs, compare};
 use crate::fixture::{Fixture, Link};
 use crate::programs::assert_agree;
-use crate::run;
+use crate::run::{self, Filter};
 use crate::strace::{Call, Threads};
 
 fn selected(threads: &Threads, is_selected: impl Fn(&Call) -> bool) -> Threads {
@@ -25,7 +25,8 @@ fn selected(threads: &Threads, is_selected: impl Fn(&Call) -> bool) -> Threads {
         .collect()
 }
 
-/// The number of calls that were recorded with this filter, after a comparison with those that strace saw.
+/// The number of calls that were recorded with this filter, after a comparison with those that strace saw; wherever the
+/// programs stand.
 #[track_caller]
 fn assert_selects(
     fixture: &Fixture,
@@ -33,15 +34,20 @@ fn assert_selects(
     filter: &str,
     is_selected: impl Fn(&Call) -> bool,
 ) -> usize {
-    let recording = run::under_gizmo(fixture, Some(filter));
     let expected = selected(threads, is_selected);
-    let mut findings = compare(&expected, &recording.records, Runs::Apart);
-    for mismatch in &mut findings.mismatches {
-        write!(mismatch, " (filter `{filter}`)").expect("writing to a `String` never fails");
-    }
-    findings.differences.clear();
-    assert_agree(&findings, &[]);
-    recording.records.len()
+    let counts = ["auto", "tracepoint"].map(|attach| {
+        let calls = filter;
+        let recording = run::under_gizmo(fixture, Some(&Filter { calls, attach }));
+        let mut findings = compare(&expected, &recording.records, Runs::Apart);
+        for mismatch in &mut findings.mismatches {
+            write!(mismatch, " (filter `{filter}`, {attach})")
+                .expect("writing to a `String` never fails");
+        }
+        findings.differences.clear();
+        assert_agree(&findings, &[]);
+        recording.records.len()
+    });
+    counts[0]
 }
 
 fn is_one_of(names: &[&str]) -> impl Fn(&Call) -> bool {

@@ -14,6 +14,7 @@ mod churn;
 #[path = "../oracle/fixture.rs"]
 mod fixture;
 mod flood;
+mod functions;
 mod limits;
 mod moves;
 #[path = "../containers/recording.rs"]

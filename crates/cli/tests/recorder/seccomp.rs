@@ -1,5 +1,5 @@
 //! Calls that seccomp denies, alone and among others, with and without a filter. `testing/fixtures/denied.c` is also seen by
-//! strace in the tests of `oracle`.
+//! strace in the tests of `oracle`. They do not get as far as the functions of the calls.
 
 use crate::fixture::{Fixture, Link};
 use crate::recording::turn;
@@ -55,7 +55,7 @@ fn denied_calls_are_recorded_with_their_error() {
         ),
     ];
     for (filter, expected) in cases {
-        let flags = ["--syscall-filters", filter];
+        let flags = ["--attach", "tracepoint", "--syscall-filters", filter];
         let shown = turn.record_fixture(&flags, &fixture, 0);
         assert_eq!(outcomes(&shown), owned(expected), "`{filter}`");
     }
@@ -74,7 +74,7 @@ fn calls_that_others_judge_are_recorded_with_their_verdict() {
     ];
     for link in [Link::Static, Link::Narrow] {
         let fixture = Fixture::compile("judged", link);
-        let flags = ["--syscall-filters", "mkdir,rmdir"];
+        let flags = ["--attach", "tracepoint", "--syscall-filters", "mkdir,rmdir"];
         let shown = turn.record_fixture(&flags, &fixture, 0);
         assert_eq!(outcomes(&shown), owned(&expected), "{link:?}");
     }
@@ -88,7 +88,7 @@ fn calls_that_seccomp_kills_for_are_recorded_as_killed() {
     let turn = turn();
     let fixture = Fixture::compile("denied", Link::Static);
     for filter in ["chroot", ""] {
-        let flags = ["--syscall-filters", filter];
+        let flags = ["--attach", "tracepoint", "--syscall-filters", filter];
         let shown = turn.record_fixture(&flags, &fixture, 0);
         let of_chroot: Vec<_> = outcomes(&shown)
             .into_iter()

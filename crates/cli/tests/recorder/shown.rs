@@ -54,6 +54,8 @@ pub struct Loss {
 pub enum Reason {
     Overwritten,
     Refused,
+    /// Of nobody in particular: under no container.
+    Missed,
     Truncated,
     Failed,
 }
@@ -205,6 +207,20 @@ impl Shown {
     pub fn only(&self) -> History {
         assert_eq!(self.cgroups().len(), 1, "{}", self.stderr);
         History(self.lines.clone())
+    }
+
+    /// The history of the command, beside which calls may be missing that were nobody's in particular.
+    #[track_caller]
+    pub fn command(&self) -> History {
+        let cgroup = self.cgroups().into_iter().find(|cgroup| *cgroup != 0);
+        self.of(cgroup.expect("something is recorded"))
+    }
+
+    /// Calls that the kernel has not run the programs for, at most.
+    pub fn missed(&self) -> u64 {
+        let losses = self.of(0);
+        let missed = losses.losses().filter(|loss| loss.reason == Reason::Missed);
+        missed.map(|loss| loss.lost).sum()
     }
 
     /// Losses are also told on stderr, with the name of the container, or the beginning of its id.

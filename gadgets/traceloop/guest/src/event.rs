@@ -175,7 +175,7 @@ impl Events {
     pub fn emit_loss(
         &mut self,
         container: Container<'_>,
-        cpu: u32,
+        cpu: Option<u32>,
         loss: &Loss,
     ) -> Result<(), Error> {
         // Between the calls where it belongs.
@@ -186,13 +186,15 @@ impl Events {
         losses.timestamp.set(data, loss.boot_ns)?;
         losses.mntns_id.set(data, container.mntns_id)?;
         losses.cgroup_id.set(data, container.cgroup_id)?;
-        losses
-            .cpu
-            .set(data, u16::try_from(cpu).unwrap_or(u16::MAX))?;
+        let number = cpu.and_then(|cpu| u16::try_from(cpu).ok());
+        losses.cpu.set(data, number.unwrap_or(u16::MAX))?;
         losses.lost.set(data, loss.count)?;
         losses.reason.set(data, loss.reason.name())?;
-        let what = loss_text(loss.reason, loss.count, container.name);
-        losses.message.set(data, &format!("{what} (CPU {cpu})"))?;
+        let mut message = loss_text(loss.reason, loss.count, container.name);
+        if let Some(cpu) = cpu {
+            message += &format!(" (CPU {cpu})");
+        }
+        losses.message.set(data, &message)?;
         packet.emit()
     }
 }
@@ -209,6 +211,9 @@ pub fn loss_text(reason: Reason, count: u64, container: &str) -> String {
         }
         Reason::Truncated => format!(
             "of {count} calls of `{container}` not all contents are recorded, for lack of room"
+        ),
+        Reason::Missed => format!(
+            "up to {count} calls of all tasks of the host were not seen, because another task was preempted in the middle of recording one"
         ),
         Reason::Failed => {
             format!("{count} contents of arguments of `{container}` could not be read")

@@ -1,4 +1,5 @@
-//! Calls that have not returned when the recording ends: taken from the kernel at that moment, shown behind the records.
+//! Calls that have not returned when the recording ends, or somebody looks: taken from the kernel at that moment, shown behind
+//! the records.
 
 use std::collections::BTreeMap;
 
@@ -107,7 +108,7 @@ pub struct CallsInFlight {
 }
 
 impl CallsInFlight {
-    /// Takes them from the kernel. The programs are still attached, and the recording is over.
+    /// Takes them from the kernel. The programs are still attached, so that a thread which goes on is noticed.
     pub fn take() -> Result<Self, Error> {
         let mut bytes = Vec::new();
         let mut output = ProgramOutput::of("show_in_flight")?;

@@ -3,7 +3,7 @@
 //! | phase | file | what |
 //! | --- | --- | --- |
 //! | `init` | `event.rs` | the data source and its fields |
-//! | `pre_start` | `filter.rs`, `options.rs` | the parameters are read, before anything is loaded; containers are followed |
+//! | `pre_start` | `filter.rs`, `options.rs`, `attach.rs` | the parameters are read, before anything is loaded; containers are followed |
 //! | `start` | `rules.rs`, `selection.rs`, `slots.rs` | the maps are filled, the kernel side gets rings to give to containers |
 //! | a container comes or goes | `recorder.rs` | it has got a ring or gets one; the recording of one that ended is shown |
 //! | somebody looks | `recorder/look.rs` | the rings are read, listed or emptied, the filter is changed; recording goes on |
@@ -12,6 +12,7 @@
 
 #![deny(unsafe_code)]
 
+mod attach;
 mod event;
 mod filter;
 mod inflight;
@@ -27,13 +28,14 @@ use std::cell::RefCell;
 
 use gizmo_guest::{Error, export};
 
+use crate::attach::Attached;
 use crate::event::Events;
 use crate::filter::Filter;
 use crate::recorder::Recorder;
 
 thread_local! {
     static EVENTS: RefCell<Option<Events>> = const { RefCell::new(None) };
-    static FILTER: RefCell<Option<Filter>> = const { RefCell::new(None) };
+    static FILTER: RefCell<Option<(Filter, Attached)>> = const { RefCell::new(None) };
     static RECORDER: RefCell<Option<Recorder>> = const { RefCell::new(None) };
 }
 
@@ -59,7 +61,8 @@ fn init() -> Result<(), Error> {
 fn pre_start() -> Result<(), Error> {
     let filter = Filter::from_param()?;
     recorder::size_programs(&filter)?;
-    FILTER.set(Some(filter));
+    let attached = Attached::choose(&filter)?;
+    FILTER.set(Some((filter, attached)));
     recorder::follow_containers(|event| {
         RECORDER.with_borrow_mut(|recorder| {
             EVENTS.with_borrow_mut(|events| match (recorder, events) {
@@ -71,8 +74,10 @@ fn pre_start() -> Result<(), Error> {
 }
 
 fn start() -> Result<(), Error> {
-    let filter = FILTER.take().unwrap_or_default();
-    RECORDER.set(Some(Recorder::start(&filter)?));
+    let Some((filter, attached)) = FILTER.take() else {
+        return Err(Error::new("nothing was prepared"));
+    };
+    RECORDER.set(Some(Recorder::start(&filter, attached)?));
     Ok(())
 }
 

@@ -10,11 +10,13 @@ use gizmo_guest::{
 };
 use gizmo_syscalls::Abi;
 
+use crate::attach::Attached;
 use crate::event::{Container, Events, loss_text};
 use crate::filter::Filter;
-use crate::inflight::CallsInFlight;
+use crate::inflight::{CallsInFlight, InFlight};
 use crate::recorder::look::Told;
-use crate::ring::{Reason, Shown, Totals};
+use crate::ring::{Loss, Reason, Shown, Totals};
+use crate::segment::Record;
 use crate::slots::{self, Slots};
 use crate::{options, rules, selection};
 
@@ -96,8 +98,16 @@ fn emit(
 ) -> Result<(), Error> {
     match shown {
         Shown::Record(record, thread) => events.emit(native, container, cpu, record, thread),
-        Shown::Loss(loss) => events.emit_loss(container, cpu, &loss),
+        Shown::Loss(loss) => events.emit_loss(container, Some(cpu), &loss),
     }
+}
+
+/// What the threads of all containers are in.
+fn calls_in_flight() -> CallsInFlight {
+    CallsInFlight::take().unwrap_or_else(|error| {
+        warn!("calls that have not returned are not shown: {error}");
+        CallsInFlight::default()
+    })
 }
 
 /// Says what is missing in all.
@@ -133,6 +143,9 @@ impl PartialEq for Who {
 /// The running recording.
 pub struct Recorder {
     filter: Filter,
+    attached: Attached,
+    /// Calls that the programs did not see, and which have been told of.
+    missed: u64,
     slots: Slots,
     cgroups: Map,
     new_cgroups: Map,
@@ -153,11 +166,13 @@ pub struct Recorder {
 
 impl Recorder {
     /// Fills the maps and starts. New containers get rings at once; who they are is learned later.
-    pub fn start(filter: &Filter) -> Result<Self, Error> {
+    pub fn start(filter: &Filter, attached: Attached) -> Result<Self, Error> {
         rules::fill(filter)?;
         selection::fill(filter)?;
         let mut recorder = Self {
             filter: filter.clone(),
+            attached,
+            missed: 0,
             slots: Slots::open(slots::layout()?)?,
             cgroups: Map::get("recorded_cgroups")?,
             new_cgroups: Map::get("new_cgroups")?,
@@ -314,35 +329,33 @@ impl Recorder {
     /// noticed.
     pub fn end_recording(&mut self) -> Result<(), Error> {
         self.change(false)?;
-        match CallsInFlight::take() {
-            Ok(calls) => self.in_flight = calls,
-            Err(error) => warn!("calls that have not returned are not shown: {error}"),
-        }
+        self.in_flight = calls_in_flight();
         Ok(())
     }
 
     /// Shows everything.
     pub fn finish(mut self, events: &mut Events) -> Result<(), Error> {
         self.tell_refused()?;
+        self.tell_missed(events)?;
         for recorded in std::mem::take(&mut self.recorded) {
             if let Some(slot) = self.slot_of(&recorded)? {
                 self.show_rest(&recorded, slot, events)?;
-                self.show_in_flight(&recorded, slot, events)?;
+                let calls = self.in_flight.of_slot(slot, recorded.since_boot_ns);
+                self.show_unfinished(&recorded, &calls, events)?;
             }
         }
         Ok(())
     }
 
-    fn show_in_flight(
+    fn show_unfinished(
         &self,
         recorded: &Recorded,
-        slot: u32,
+        calls: &[InFlight<'_>],
         events: &mut Events,
     ) -> Result<(), Error> {
         let since = recorded.since_boot_ns;
-        let calls = self.in_flight.of_slot(slot, since);
         debug!("{} calls of `{}` in flight", calls.len(), recorded.name);
-        for call in &calls {
+        for call in calls {
             events.emit_unfinished(self.filter.native, recorded.container(), since, call)?;
         }
         events.flush()
@@ -355,9 +368,19 @@ impl Recorder {
         }
     }
 
-    fn show(&self, recorded: &Recorded, slot: u32, events: &mut Events) -> Result<(), Error> {
+    /// Shows all that a ring holds; each record is `seen`, too.
+    fn show(
+        &self,
+        recorded: &Recorded,
+        slot: u32,
+        events: &mut Events,
+        mut seen: impl FnMut(&Record<'_>),
+    ) -> Result<(), Error> {
         let (native, container) = (self.filter.native, recorded.container());
         let totals = self.slots.read(slot, |cpu, shown| {
+            if let Shown::Record(record, _) = shown {
+                seen(record);
+            }
             emit(events, native, container, cpu, shown)
         })?;
         events.flush()?;
@@ -387,6 +410,33 @@ impl Recorder {
             self.refused = refused;
         }
         Ok(())
+    }
+
+    /// Says how many calls the programs did not see.
+    fn tell_missed(&mut self, events: &mut Events) -> Result<(), Error> {
+        let missed = self.attached.misses()?;
+        let count = missed.saturating_sub(self.missed);
+        if count == 0 {
+            return Ok(());
+        }
+        self.missed = missed;
+        let reason = Reason::Missed;
+        warn!("{}", loss_text(reason, count, ""));
+        let everybody = Container {
+            name: "",
+            cgroup_id: 0,
+            mntns_id: 0,
+        };
+        let boot_ns = boot_time_ns()?;
+        events.emit_loss(
+            everybody,
+            None,
+            &Loss {
+                reason,
+                count,
+                boot_ns,
+            },
+        )
     }
 
     /// Makes tasks ask anew whether they are recorded.

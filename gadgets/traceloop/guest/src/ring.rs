@@ -50,6 +50,8 @@ pub enum Reason {
     Overwritten,
     /// There was no room or no memory for a call when it was made.
     Refused,
+    /// The kernel did not run the programs for calls, since they were running already.
+    Missed,
     /// Bytes of a ring that are no record.
     Damaged,
     /// Calls are there, but not all of what their pointers pointed to, for lack of room.
@@ -64,6 +66,7 @@ impl Reason {
         match self {
             Self::Overwritten => "overwritten",
             Self::Refused => "refused",
+            Self::Missed => "missed",
             Self::Damaged => "damaged",
             Self::Truncated => "truncated",
             Self::Failed => "failed",

@@ -1,10 +1,14 @@
 //! A recording that is looked at while it goes on.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use gizmo_guest::{Error, Follower, Recording, is_wanted};
 
-use super::{Recorded, Recorder, emit, tell_lost};
+use super::{Recorded, Recorder, calls_in_flight, emit, tell_lost};
 use crate::event::Events;
 use crate::filter::Filter;
+use crate::inflight::InFlight;
 use crate::ring::{Cursor, Reason, Totals};
 use crate::{rules, selection};
 
@@ -19,11 +23,26 @@ pub struct Told {
 }
 
 impl Recorder {
-    /// Shows what the rings hold.
+    /// Shows what the rings hold, and what has not returned.
     pub fn snapshot(&mut self, events: &mut Events) -> Result<(), Error> {
         self.tell_refused()?;
+        self.tell_missed(events)?;
+        // Before the rings are read: what returns meanwhile is in them.
+        let in_flight = calls_in_flight();
         for (recorded, slot) in self.wanted()? {
-            self.show(&recorded, slot, events)?;
+            let mut calls = in_flight.of_slot(slot, recorded.since_boot_ns);
+            let looked_at = |call: &InFlight<'_>| (call.tid, call.now_boot_ns);
+            let mut waiting: BTreeMap<u32, u64> = calls.iter().map(looked_at).collect();
+            // A thread is in one call at a time: when a later end of one is recorded, this one has ended.
+            self.show(&recorded, slot, events, |record| {
+                if let Entry::Occupied(call) = waiting.entry(record.tid)
+                    && record.end_boot_ns() >= *call.get()
+                {
+                    call.remove();
+                }
+            })?;
+            calls.retain(|call| waiting.contains_key(&call.tid));
+            self.show_unfinished(&recorded, &calls, events)?;
         }
         Ok(())
     }
@@ -80,6 +99,7 @@ impl Recorder {
                 "an empty filter selects all calls, which only a new run can record",
             ));
         }
+        self.attached.check(&new)?;
         let both = self.filter.or(&new);
         rules::fill(&both)?;
         selection::fill(&both)?;
@@ -104,7 +124,7 @@ impl Recorder {
             }
             Ok(())
         } else {
-            self.show(recorded, slot, events)
+            self.show(recorded, slot, events, |_| ())
         }
     }
 

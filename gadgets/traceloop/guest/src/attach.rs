@@ -1,0 +1,189 @@
+//! Where the programs stand: at all system calls of the host, or at the kernel's functions of the selected ones.
+//!
+//! At functions, the calls that are not selected cost nothing at all. What is never seen there: calls that seccomp denies, and
+//! numbers that are no calls, since no function is reached.
+
+use gizmo_guest::{
+    Error, info, params, program_misses, set_config, set_constant, syscall_function,
+};
+use gizmo_syscalls::{capture, table};
+
+use crate::filter::Filter;
+
+/// Pairs of programs for functions in the object (`bpf/functions.h`).
+const SLOTS: usize = 16;
+
+/// A function of the kernel that implements selected calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    name: String,
+    returns: bool,
+}
+
+/// Where the programs stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attached {
+    /// At all calls.
+    Tracepoints,
+    /// At these functions.
+    Functions(Vec<Function>),
+}
+
+/// The functions of selected calls, and the calls that have none.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Found {
+    functions: Vec<Function>,
+    without: Vec<String>,
+}
+
+impl Attached {
+    /// Decides by the parameter `attach`, and says so to the kernel side before it is loaded.
+    pub fn choose(filter: &Filter) -> Result<Self, Error> {
+        let attached = match params::get("attach")?.trim() {
+            "tracepoint" => Self::Tracepoints,
+            "function" => Self::Functions(all_functions(filter)?),
+            "auto" | "" => functions_if_cheaper(filter)?,
+            other => {
+                return Err(Error::new(format!(
+                    "--attach {other}: auto, tracepoint or function is needed"
+                )));
+            }
+        };
+        attached.apply()?;
+        Ok(attached)
+    }
+
+    fn apply(&self) -> Result<(), Error> {
+        let Self::Functions(functions) = self else {
+            attach("record_exit", "sys_exit")?;
+            return attach("record_enter", "sys_enter");
+        };
+        for (slot, function) in functions.iter().enumerate() {
+            attach(&begins(slot), &function.name)?;
+            if function.returns {
+                attach(&returns(slot), &function.name)?;
+            }
+        }
+        info!(
+            "recording at the kernel's {} (calls that seccomp denies are not seen there; --attach tracepoint sees them)",
+            names(functions)
+        );
+        // Programs at functions can be preempted by others.
+        set_constant("preemptible", 1u8)
+    }
+
+    /// Whether the calls of another filter can be seen from here.
+    pub fn check(&self, filter: &Filter) -> Result<(), Error> {
+        let Self::Functions(here) = self else {
+            return Ok(());
+        };
+        let found = find(filter)?;
+        let missing = found
+            .functions
+            .into_iter()
+            .filter(|one| !here.contains(one));
+        let missing: Vec<String> = missing.map(|one| one.name).chain(found.without).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(format!(
+            "this run stands at the functions of the calls that it was started with; `{}` needs a run with `--attach tracepoint`",
+            missing.join("`, `")
+        )))
+    }
+
+    /// How many runs of the programs the kernel has left out, because the same program was in the middle of a run that it had
+    /// interrupted. Each is a call that is missing or, if it was to note the call's beginning, lacks its duration.
+    pub fn misses(&self) -> Result<u64, Error> {
+        let Self::Functions(functions) = self else {
+            return Ok(0);
+        };
+        let mut misses = 0;
+        for (slot, function) in functions.iter().enumerate() {
+            misses += program_misses(&begins(slot))?;
+            if function.returns {
+                misses += program_misses(&returns(slot))?;
+            }
+        }
+        Ok(misses)
+    }
+}
+
+fn attach(program: &str, target: &str) -> Result<(), Error> {
+    set_config(&format!("programs.{program}.attach_to"), target)
+}
+
+fn begins(slot: usize) -> String {
+    format!("function_begins_{slot}")
+}
+
+fn returns(slot: usize) -> String {
+    format!("function_returns_{slot}")
+}
+
+fn names(functions: &[Function]) -> String {
+    let names: Vec<&str> = functions.iter().map(|one| one.name.as_str()).collect();
+    names.join(", ")
+}
+
+/// The functions that were asked for.
+fn all_functions(filter: &Filter) -> Result<Vec<Function>, Error> {
+    let refused = |why: &str| Err(Error::new(format!("--attach function: {why}")));
+    if filter.selected.is_empty() {
+        return refused("it is for a few calls; select them with `--syscall-filters`");
+    }
+    let found = find(filter)?;
+    match found.functions.len() {
+        0 => refused(
+            "this kernel lets no program stand at the functions of these calls; `gizmo doctor` says more",
+        ),
+        1..=SLOTS => {
+            if !found.without.is_empty() {
+                info!(
+                    "not seen, for want of a function: {}",
+                    found.without.join(", ")
+                );
+            }
+            Ok(found.functions)
+        }
+        many => refused(&format!(
+            "there are programs for {SLOTS} functions of the kernel, and the selected calls have {many}"
+        )),
+    }
+}
+
+/// For short lists, where everything that is selected can be seen at functions.
+fn functions_if_cheaper(filter: &Filter) -> Result<Attached, Error> {
+    if filter.selected.is_empty() {
+        return Ok(Attached::Tracepoints);
+    }
+    let found = find(filter)?;
+    let is_short = (1..=SLOTS).contains(&found.functions.len());
+    Ok(if is_short && found.without.is_empty() {
+        Attached::Functions(found.functions)
+    } else {
+        Attached::Tracepoints
+    })
+}
+
+fn find(filter: &Filter) -> Result<Found, Error> {
+    let mut found = Found::default();
+    for call in &filter.selected {
+        match syscall_function(call.abi, call.number)? {
+            Some(name) => {
+                let returns = table::name(call.abi, call.number)
+                    .is_none_or(|name| !capture::behaviour(name).never_returns);
+                let function = Function { name, returns };
+                if !found.functions.contains(&function) {
+                    found.functions.push(function);
+                }
+            }
+            // Another ABI may be switched off, or lack the call; who selects a call by its name means those that exist.
+            None if call.abi == filter.native || table::name(call.abi, call.number).is_none() => {
+                found.without.push(call.name.clone());
+            }
+            None => {}
+        }
+    }
+    Ok(found)
+}
