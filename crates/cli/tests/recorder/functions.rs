@@ -18,6 +18,8 @@ fn seen(shown: &Shown) -> Vec<String> {
     history.assert_nothing_lost();
     let text = |call: &Call| {
         let texts = call.args.iter().filter_map(|arg| arg.text.clone());
+        // Of structures with addresses inside nothing is the same twice.
+        let texts = texts.filter(|text| !text.contains("0x7f"));
         let ended = if call.error.is_empty() {
             (call.ret == "X" || call.ret == "0").to_string()
         } else {
