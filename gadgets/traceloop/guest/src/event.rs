@@ -31,16 +31,14 @@ struct Texts {
 }
 
 impl Known {
-    fn texts(&self, call: &Call<'_>) -> Texts {
+    /// Puts the texts of a call in the place of others, whose room they use.
+    fn decode(&self, call: &Call<'_>, texts: &mut Texts) {
         let decoded = decode(call, self.declaration.as_ref(), &self.rules);
-        let mut args = String::new();
-        args_json(&decoded.args, &mut args);
-        Texts {
-            parameters: decoded.parameters,
-            ret: decoded.ret,
-            error: decoded.error,
-            args,
-        }
+        texts.args.clear();
+        args_json(&decoded.args, &mut texts.args);
+        texts.parameters = decoded.parameters;
+        texts.ret = decoded.ret;
+        texts.error = decoded.error;
     }
 }
 
@@ -71,8 +69,8 @@ impl Decoded {
         }
     }
 
-    /// The texts of a record, made by `decode` unless they are remembered.
-    fn texts(&mut self, record: &Record<'_>, decode: impl FnOnce() -> Texts) -> &Texts {
+    /// The texts of a record, written by `decode` unless they are remembered.
+    fn texts(&mut self, record: &Record<'_>, decode: impl FnOnce(&mut Texts)) -> &Texts {
         let Content { shape, values } = record.content();
         let place = match values.len() {
             // A thread's calls of one kind share a place.
@@ -86,7 +84,7 @@ impl Decoded {
             place.shape = shape;
             place.values.clear();
             place.values.extend_from_slice(values);
-            place.texts = decode();
+            decode(&mut place.texts);
         }
         &place.texts
     }
@@ -168,9 +166,9 @@ impl Events {
             .known
             .entry((call_abi, record.number, record.subcall))
             .or_insert_with(|| look_up(native, call_abi, record.number, record.subcall));
-        let texts = self.decoded.texts(record, || {
+        let texts = self.decoded.texts(record, |texts| {
             let captures: Vec<Capture<'_>> = record.captures().collect();
-            known.texts(&Call {
+            let call = Call {
                 abi: call_abi,
                 name: &known.name,
                 args: record.args,
@@ -178,7 +176,8 @@ impl Events {
                 outcome: outcome(record),
                 captures: &captures,
                 args_known: true,
-            })
+            };
+            known.decode(&call, texts);
         });
 
         let mut row = self.batch.row();
@@ -304,7 +303,7 @@ impl Events {
             .entry((call_abi, call.number, call.subcall))
             .or_insert_with(|| look_up(native, call_abi, call.number, call.subcall));
         let captures: Vec<Capture<'_>> = call.captures().collect();
-        let texts = known.texts(&Call {
+        let unfinished = Call {
             abi: call_abi,
             name: &known.name,
             args: call.args,
@@ -312,7 +311,9 @@ impl Events {
             outcome: Outcome::Unfinished,
             captures: &captures,
             args_known: call.args_known,
-        });
+        };
+        let mut texts = Texts::default();
+        known.decode(&unfinished, &mut texts);
         let start_boot_ns = call.latest_start_boot_ns(recorded_boot_ns);
 
         let mut row = self.batch.row();
@@ -384,10 +385,7 @@ mod tests {
                 panic!()
             };
             let mut is_decoded = false;
-            decoded.texts(&record, || {
-                is_decoded = true;
-                Texts::default()
-            });
+            decoded.texts(&record, |_| is_decoded = true);
             is_decoded
         };
         assert!(is_decoded(&record(1, 2, 39)));
