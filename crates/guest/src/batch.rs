@@ -81,15 +81,20 @@ impl Row<'_> {
     }
 
     fn value(&mut self, field: u32, bytes: &[u8]) {
-        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let mut head = [0; 8];
-        head[..4].copy_from_slice(&field.to_le_bytes());
-        head[4..].copy_from_slice(&length.to_le_bytes());
         let rows = &mut self.batch.rows;
-        rows.reserve(head.len() + bytes.len());
-        rows.extend_from_slice(&head);
+        rows.reserve(HEAD_BYTES + bytes.len());
+        rows.extend_from_slice(&head(field, bytes.len()));
         rows.extend_from_slice(bytes);
     }
+}
+
+/// Bytes in front of a value.
+const HEAD_BYTES: usize = 8;
+
+/// What stands in front of a value of so many bytes.
+fn head(field: u32, length: usize) -> [u8; HEAD_BYTES] {
+    let length = u32::try_from(length).unwrap_or(u32::MAX);
+    (u64::from(length) << 32 | u64::from(field)).to_le_bytes()
 }
 
 impl Drop for Row<'_> {
@@ -101,8 +106,12 @@ impl Drop for Row<'_> {
 impl<T: Scalar> Field<T> {
     /// Writes the value into an event of a batch.
     pub fn put(self, row: &mut Row<'_>, value: T) {
-        let bytes = value.into_bits().to_le_bytes();
-        row.value(self.handle(), &bytes[..size_of::<T>()]);
+        // In one piece of a length that the compiler knows: copies of other lengths are calls.
+        let mut bytes = [0; HEAD_BYTES + size_of::<u64>()];
+        bytes[..HEAD_BYTES].copy_from_slice(&head(self.handle(), size_of::<T>()));
+        bytes[HEAD_BYTES..].copy_from_slice(&value.into_bits().to_le_bytes());
+        let rows = &mut row.batch.rows;
+        rows.extend_from_slice(&bytes[..HEAD_BYTES + size_of::<T>()]);
     }
 }
 

@@ -46,20 +46,21 @@ impl Clock {
         }
         let offset = self.zone.to_offset(time);
         let local = offset.to_datetime(time);
-        // The number, of how many digits, and what stands before it.
+        let mut text = *b"0000-00-00T00:00:00.000000000";
+        // Each number, and where its digits end.
         let parts = [
-            ("", local.year().unsigned_abs().into(), 4),
-            ("-", local.month().unsigned_abs().into(), 2),
-            ("-", local.day().unsigned_abs().into(), 2),
-            ("T", local.hour().unsigned_abs().into(), 2),
-            (":", local.minute().unsigned_abs().into(), 2),
-            (":", local.second().unsigned_abs().into(), 2),
-            (".", local.subsec_nanosecond().unsigned_abs(), 9),
+            (local.year().unsigned_abs().into(), 4),
+            (local.month().unsigned_abs().into(), 7),
+            (local.day().unsigned_abs().into(), 10),
+            (local.hour().unsigned_abs().into(), 13),
+            (local.minute().unsigned_abs().into(), 16),
+            (local.second().unsigned_abs().into(), 19),
+            (local.subsec_nanosecond().unsigned_abs(), 29),
         ];
-        for (before, number, digits) in parts {
-            out.push(before);
-            write_digits(number, digits, out);
+        for (number, end) in parts {
+            put_digits(number, &mut text[..end]);
         }
+        out.push(std::str::from_utf8(&text).unwrap_or_default());
         let minutes = offset.seconds() / 60;
         // Writing to the scratch text cannot fail.
         let _ = match minutes {
@@ -73,16 +74,16 @@ impl Clock {
     }
 }
 
-/// The last `digits` digits of a number, at most ten, with zeros in front; the machinery of `write!` takes several times as
+/// Puts the digits of a number in the place of zeros at the end of a text; the machinery of `write!` takes several times as
 /// long, and this is done for every event.
-fn write_digits(mut number: u32, digits: usize, out: &mut Scratch) {
-    let mut text = [b'0'; 10];
-    let text = &mut text[..digits.min(10)];
+fn put_digits(mut number: u32, text: &mut [u8]) {
     for place in text.iter_mut().rev() {
+        if number == 0 {
+            return;
+        }
         *place = b'0' + (number % 10) as u8;
         number /= 10;
     }
-    out.push(std::str::from_utf8(text).unwrap_or_default());
 }
 
 /// The elements of Go's layouts, longer ones before those they start with.

@@ -15,14 +15,17 @@ pub(super) fn inline(text: &[u8], style: Style, level: usize, out: &mut Vec<u8>)
     let mut scanner = Scanner {
         text,
         at: 0,
+        copied: 0,
         style,
         level,
         deepest: level + MAX_LEVELS,
     };
     let valid = std::str::from_utf8(text).is_ok()
         && scanner.value(out).is_some()
-        && scanner.peek().is_none();
-    if !valid {
+        && scanner.peek(out).is_none();
+    if valid {
+        scanner.copy(out);
+    } else {
         out.truncate(start);
     }
     valid
@@ -31,6 +34,8 @@ pub(super) fn inline(text: &[u8], style: Style, level: usize, out: &mut Vec<u8>)
 struct Scanner<'t> {
     text: &'t [u8],
     at: usize,
+    /// How much of the text is written or left out; what follows up to `at` is written in one piece.
+    copied: usize,
     style: Style,
     level: usize,
     deepest: usize,
@@ -38,22 +43,40 @@ struct Scanner<'t> {
 
 impl Scanner<'_> {
     /// The next byte that is no white space.
-    fn peek(&mut self) -> Option<u8> {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.text.get(self.at) {
-            self.at += 1;
+    fn peek(&mut self, out: &mut Vec<u8>) -> Option<u8> {
+        let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+        if self.text.get(self.at).is_some_and(is_space) {
+            self.copy(out);
+            while self.text.get(self.at).is_some_and(is_space) {
+                self.at += 1;
+            }
+            self.copied = self.at;
         }
         self.text.get(self.at).copied()
     }
 
+    /// Writes what was read.
+    fn copy(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.text[self.copied..self.at]);
+        self.copied = self.at;
+    }
+
+    fn break_line(&mut self, out: &mut Vec<u8>) {
+        if self.style == Style::Pretty {
+            self.copy(out);
+            break_line(self.style, self.level, out);
+        }
+    }
+
     fn value(&mut self, out: &mut Vec<u8>) -> Option<()> {
-        match self.peek()? {
+        match self.peek(out)? {
             b'{' => self.list(b'}', true, out),
             b'[' => self.list(b']', false, out),
-            b'"' => self.string(out),
-            b't' => self.word(b"true", out),
-            b'f' => self.word(b"false", out),
-            b'n' => self.word(b"null", out),
-            _ => self.number(out),
+            b'"' => self.string(),
+            b't' => self.word(b"true"),
+            b'f' => self.word(b"false"),
+            b'n' => self.word(b"null"),
+            _ => self.number(),
         }
     }
 
@@ -61,63 +84,58 @@ impl Scanner<'_> {
         if self.level == self.deepest {
             return None;
         }
-        out.push(self.text[self.at]);
         self.at += 1;
-        if self.peek()? == close {
+        if self.peek(out)? == close {
             self.at += 1;
-            out.push(close);
             return Some(());
         }
         self.level += 1;
         loop {
-            break_line(self.style, self.level, out);
+            self.break_line(out);
             if keys {
                 self.key(out)?;
             }
             self.value(out)?;
-            let next = self.peek()?;
-            self.at += 1;
+            let next = self.peek(out)?;
             if next == close {
                 break;
             }
             if next != b',' {
                 return None;
             }
-            out.push(b',');
+            self.at += 1;
         }
         self.level -= 1;
-        break_line(self.style, self.level, out);
-        out.push(close);
+        self.break_line(out);
+        self.at += 1;
         Some(())
     }
 
     fn key(&mut self, out: &mut Vec<u8>) -> Option<()> {
-        if self.peek()? != b'"' {
+        if self.peek(out)? != b'"' {
             return None;
         }
-        self.string(out)?;
-        if self.peek()? != b':' {
+        self.string()?;
+        if self.peek(out)? != b':' {
             return None;
         }
         self.at += 1;
-        out.push(b':');
         if self.style == Style::Pretty {
+            self.copy(out);
             out.push(b' ');
         }
         Some(())
     }
 
-    fn word(&mut self, word: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    fn word(&mut self, word: &[u8]) -> Option<()> {
         if !self.text[self.at..].starts_with(word) {
             return None;
         }
         self.at += word.len();
-        out.extend_from_slice(word);
         Some(())
     }
 
-    fn string(&mut self, out: &mut Vec<u8>) -> Option<()> {
-        let start = self.at;
+    fn string(&mut self) -> Option<()> {
         self.at += 1;
         loop {
             self.at += plain_bytes(&self.text[self.at..]);
@@ -130,7 +148,6 @@ impl Scanner<'_> {
                 _ => {}
             }
         }
-        out.extend_from_slice(&self.text[start..self.at]);
         Some(())
     }
 
@@ -169,7 +186,7 @@ impl Scanner<'_> {
         (self.at > start).then_some(())
     }
 
-    fn number(&mut self, out: &mut Vec<u8>) -> Option<()> {
+    fn number(&mut self) -> Option<()> {
         let start = self.at;
         if self.text.get(self.at) == Some(&b'-') {
             self.at += 1;
@@ -195,15 +212,10 @@ impl Scanner<'_> {
         let number = &self.text[start..self.at];
         // Without an exponent it takes more digits than these to leave the range.
         if self.at == first + digits && digits < 300 {
-            out.extend_from_slice(number);
             return Some(());
         }
         let value: f64 = std::str::from_utf8(number).ok()?.parse().ok()?;
-        if !value.is_finite() {
-            return None;
-        }
-        out.extend_from_slice(number);
-        Some(())
+        value.is_finite().then_some(())
     }
 }
 

@@ -9,14 +9,19 @@ pub(super) fn write_string(text: &[u8], out: &mut Vec<u8>) {
     // Most texts are whole here.
     let plain = plain_bytes(text);
     out.extend_from_slice(&text[..plain]);
-    let text = &text[plain..];
+    if plain < text.len() {
+        write_special(&text[plain..], out);
+    }
+    out.push(b'"');
+}
+
+fn write_special(text: &[u8], out: &mut Vec<u8>) {
     for chunk in text.utf8_chunks() {
         write_valid(chunk.valid(), out);
         for _ in chunk.invalid() {
             out.extend_from_slice(b"\\ufffd");
         }
     }
-    out.push(b'"');
 }
 
 /// How many bytes there are before the first that is a quote, a backslash, a control character or no ASCII.

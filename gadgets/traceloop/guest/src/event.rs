@@ -11,7 +11,7 @@ use gizmo_syscalls::{Abi, Declaration, socketcall, table};
 
 use crate::inflight::InFlight;
 use crate::ring::{Loss, Reason};
-use crate::segment::{Record, Thread};
+use crate::segment::{Content, Record, Thread};
 use crate::{options, rules};
 
 /// What is known of a call, looked up once.
@@ -19,6 +19,75 @@ struct Known {
     name: Cow<'static, str>,
     declaration: Option<Declaration>,
     rules: Vec<CaptureRule>,
+}
+
+/// A call's texts.
+#[derive(Default)]
+struct Texts {
+    parameters: String,
+    ret: String,
+    error: &'static str,
+    args: String,
+}
+
+impl Known {
+    /// Puts the texts of a call in the place of others, whose room they use.
+    fn decode(&self, call: &Call<'_>, texts: &mut Texts) {
+        let decoded = decode(call, self.declaration.as_ref(), &self.rules);
+        texts.args.clear();
+        args_json(&decoded.args, &mut texts.args);
+        texts.parameters = decoded.parameters;
+        texts.ret = decoded.ret;
+        texts.error = decoded.error;
+    }
+}
+
+/// Texts of calls that were decoded lately. What fills a ring is mostly threads in loops, which make the same few calls with
+/// the same arguments again and again; these are not decoded again.
+struct Decoded {
+    places: Vec<Place>,
+}
+
+#[derive(Default)]
+struct Place {
+    shape: [u8; 6],
+    values: Vec<u8>,
+    texts: Texts,
+}
+
+impl Decoded {
+    /// Calls that are remembered.
+    const PLACES: usize = 256;
+
+    /// Records that are longer share one place, so that all places have a few hundred KiB at most.
+    const LONG_BYTES: usize = 256;
+
+    fn new() -> Self {
+        let places = (0..=Self::PLACES).map(|_| Place::default());
+        Self {
+            places: places.collect(),
+        }
+    }
+
+    /// The texts of a record, written by `decode` unless they are remembered.
+    fn texts(&mut self, record: &Record<'_>, decode: impl FnOnce(&mut Texts)) -> &Texts {
+        let Content { shape, values } = record.content();
+        let place = match values.len() {
+            // A thread's calls of one kind share a place.
+            ..=Self::LONG_BYTES => {
+                record.tid.wrapping_add(record.number.wrapping_mul(37)) as usize % Self::PLACES
+            }
+            _ => Self::PLACES,
+        };
+        let place = &mut self.places[place];
+        if place.shape != shape || place.values != values {
+            place.shape = shape;
+            place.values.clear();
+            place.values.extend_from_slice(values);
+            decode(&mut place.texts);
+        }
+        &place.texts
+    }
 }
 
 /// Whose events they are.
@@ -49,7 +118,7 @@ pub struct Events {
     unfinished: Field<bool>,
     at_least: Field<bool>,
     known: BTreeMap<(Abi, u32, u16), Known>,
-    json: String,
+    decoded: Decoded,
     batch: Batch,
 }
 
@@ -78,7 +147,7 @@ impl Events {
             unfinished: source.add_field("unfinished")?,
             at_least: source.add_field("at_least")?,
             known: BTreeMap::new(),
-            json: String::new(),
+            decoded: Decoded::new(),
             batch: source.new_batch(),
         })
     }
@@ -97,9 +166,9 @@ impl Events {
             .known
             .entry((call_abi, record.number, record.subcall))
             .or_insert_with(|| look_up(native, call_abi, record.number, record.subcall));
-        let captures: Vec<Capture<'_>> = record.captures().collect();
-        let decoded = decode(
-            &Call {
+        let texts = self.decoded.texts(record, |texts| {
+            let captures: Vec<Capture<'_>> = record.captures().collect();
+            let call = Call {
                 abi: call_abi,
                 name: &known.name,
                 args: record.args,
@@ -107,12 +176,9 @@ impl Events {
                 outcome: outcome(record),
                 captures: &captures,
                 args_known: true,
-            },
-            known.declaration.as_ref(),
-            &known.rules,
-        );
-        self.json.clear();
-        args_json(&decoded.args, &mut self.json);
+            };
+            known.decode(&call, texts);
+        });
 
         let mut row = self.batch.row();
         self.timestamp.put(&mut row, record.start_boot_ns);
@@ -126,13 +192,13 @@ impl Events {
             .put(&mut row, &String::from_utf8_lossy(thread.comm()));
         self.abi.put(&mut row, call_abi.name());
         self.syscall.put(&mut row, &known.name);
-        self.parameters.put(&mut row, &decoded.parameters);
-        self.ret.put(&mut row, &decoded.ret);
-        self.error.put(&mut row, decoded.error);
+        self.parameters.put(&mut row, &texts.parameters);
+        self.ret.put(&mut row, &texts.ret);
+        self.error.put(&mut row, texts.error);
         if let Some(duration) = self.duration {
             duration.put(&mut row, record.duration_ns);
         }
-        self.args.put(&mut row, &self.json);
+        self.args.put(&mut row, &texts.args);
         row.add()
     }
 
@@ -242,21 +308,17 @@ impl Events {
             .entry((call_abi, call.number, call.subcall))
             .or_insert_with(|| look_up(native, call_abi, call.number, call.subcall));
         let captures: Vec<Capture<'_>> = call.captures().collect();
-        let decoded = decode(
-            &Call {
-                abi: call_abi,
-                name: &known.name,
-                args: call.args,
-                arg_count: call.arg_count,
-                outcome: Outcome::Unfinished,
-                captures: &captures,
-                args_known: call.args_known,
-            },
-            known.declaration.as_ref(),
-            &known.rules,
-        );
-        self.json.clear();
-        args_json(&decoded.args, &mut self.json);
+        let unfinished = Call {
+            abi: call_abi,
+            name: &known.name,
+            args: call.args,
+            arg_count: call.arg_count,
+            outcome: Outcome::Unfinished,
+            captures: &captures,
+            args_known: call.args_known,
+        };
+        let mut texts = Texts::default();
+        known.decode(&unfinished, &mut texts);
         let start_boot_ns = call.latest_start_boot_ns(recorded_boot_ns);
 
         let mut row = self.batch.row();
@@ -270,12 +332,12 @@ impl Events {
         self.comm.put(&mut row, &String::from_utf8_lossy(call.comm));
         self.abi.put(&mut row, call_abi.name());
         self.syscall.put(&mut row, &known.name);
-        self.parameters.put(&mut row, &decoded.parameters);
-        self.ret.put(&mut row, &decoded.ret);
+        self.parameters.put(&mut row, &texts.parameters);
+        self.ret.put(&mut row, &texts.ret);
         if let Some(duration) = self.duration {
             duration.put(&mut row, call.now_boot_ns.saturating_sub(start_boot_ns));
         }
-        self.args.put(&mut row, &self.json);
+        self.args.put(&mut row, &texts.args);
         self.unfinished.put(&mut row, true);
         self.at_least.put(&mut row, call.is_begun_before);
         row.add()
@@ -311,5 +373,39 @@ fn look_up(native: Abi, call_abi: Abi, number: u32, subcall: u16) -> Known {
         name,
         declaration,
         rules: rules.unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::segment::Entry;
+    use crate::segment::tests::record;
+
+    #[test]
+    fn only_calls_with_the_same_bytes_share_their_texts() {
+        let mut decoded = Decoded::new();
+        let mut is_decoded = |bytes: &[u8]| {
+            let Some((Entry::Record(record), _)) = Entry::parse(bytes) else {
+                panic!()
+            };
+            let mut is_decoded = false;
+            decoded.texts(&record, |_| is_decoded = true);
+            is_decoded
+        };
+        assert!(is_decoded(&record(1, 2, 39)));
+        assert!(!is_decoded(&record(5, 6, 39)), "who and when is no text");
+        // The flags, the ABI, the number, which values are wide, and the result.
+        for place in [2, 3, 4, 7, 24] {
+            let mut other = record(1, 2, 39);
+            other[place] ^= 4;
+            assert!(is_decoded(&other), "byte {place}");
+            assert!(!is_decoded(&other), "byte {place}");
+        }
+        let mut long = record(1, 2, 39);
+        long.resize(1024, 0);
+        long[..2].copy_from_slice(&1024u16.to_ne_bytes());
+        assert!(is_decoded(&long));
+        assert!(is_decoded(&record(1, 2, 39)));
     }
 }

@@ -1,9 +1,11 @@
 //! One container's ring, read CPU by CPU and merged by the time at which the calls returned.
 //!
-//! Memory is bounded by one segment per CPU, however long the recording. The programs may go on writing meanwhile: what they
-//! overwrite while it is read is not shown, and counted like everything else that was overwritten.
+//! The programs may go on writing meanwhile: what they overwrite before it is copied is not shown, and counted like everything
+//! else that was overwritten. They write faster than records become text, so segments are copied ahead of that, as many as
+//! memory is given to; a ring that is not larger is copied as a whole before the first record is shown. Larger rings are copied
+//! in steps, which cost history only while somebody writes: a recording that has ended stays as it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use gizmo_bpf_abi::recorder as abi;
 
@@ -11,6 +13,9 @@ use crate::segment::{Entry, Record, Thread};
 
 const SEGMENT_BYTES: usize = abi::SEGMENT_BYTES as usize;
 const HEADER_BYTES: usize = abi::SEGMENT_HEADER_BYTES as usize;
+
+/// Segments that are copied before they are looked at, of all CPUs together: 8 MiB, half of what a guest has.
+const COPIED_SEGMENTS: usize = (8 << 20) / SEGMENT_BYTES;
 
 /// Where segments come from.
 pub trait Segments {
@@ -108,9 +113,13 @@ struct Part {
     base: u32,
     segments: u32,
     span: Span,
-    /// The next segment to be read, as a number of turns.
+    /// The next segment to be copied, as a number of turns.
     turn: u64,
+    /// Segments that are copied at once at most.
+    at_once: usize,
     bytes: Vec<u8>,
+    /// Where the segments that were copied and not looked at yet begin in `bytes`; `None` for one that could not be read.
+    copied: VecDeque<Option<usize>>,
     /// The entry that is looked at.
     at: usize,
     length: usize,
@@ -137,7 +146,9 @@ impl Part {
             segments,
             span,
             turn: span.from.turn.max(oldest),
+            at_once: 1,
             bytes: Vec::new(),
+            copied: VecDeque::new(),
             at: 0,
             length: 0,
             end: 0,
@@ -223,32 +234,50 @@ impl Part {
         }
     }
 
-    /// Copies the next segment that is still there. False when there is none.
-    fn begin_next(&mut self, source: &impl Segments) -> bool {
-        while self.turn <= self.span.until.turn {
+    /// Segments that are to be copied.
+    fn remaining(&self) -> usize {
+        let remaining = (self.span.until.turn + 1).saturating_sub(self.turn);
+        usize::try_from(remaining).unwrap_or(usize::MAX)
+    }
+
+    /// Copies the next segments, as far as they are still there.
+    fn copy_next(&mut self, source: &impl Segments) {
+        let count = self.remaining().min(self.at_once);
+        self.bytes.resize(count * SEGMENT_BYTES, 0);
+        for place in 0..count {
             let turn = self.turn;
             self.turn += 1;
             let index = self.base + (turn % u64::from(self.segments)) as u32;
-            self.bytes.resize(SEGMENT_BYTES, 0);
-            if !source.copy(index, &mut self.bytes) {
-                self.is_damaged = true;
-                continue;
+            let start = place * SEGMENT_BYTES;
+            if !source.copy(index, &mut self.bytes[start..start + SEGMENT_BYTES]) {
+                self.copied.push_back(None);
+            } else if source.turn(self.cpu) < turn + u64::from(self.segments) {
+                // Else it was begun anew meanwhile.
+                self.copied.push_back(Some(start));
             }
-            if source.turn(self.cpu) >= turn + u64::from(self.segments) {
-                // It was begun anew meanwhile.
-                continue;
-            }
-            if self.open() {
-                return true;
-            }
-            self.is_damaged = true;
         }
-        false
     }
 
-    /// Begins to read the segment that was copied. False if its header cannot be right.
-    fn open(&mut self) -> bool {
-        let header = &self.bytes[..HEADER_BYTES];
+    /// Begins to read the next segment that is there. False when there is none.
+    fn begin_next(&mut self, source: &impl Segments) -> bool {
+        loop {
+            match self.copied.pop_front() {
+                Some(start) => {
+                    if start.is_some_and(|start| self.open(start)) {
+                        return true;
+                    }
+                    self.is_damaged = true;
+                }
+                None if self.remaining() > 0 => self.copy_next(source),
+                None => return false,
+            }
+        }
+    }
+
+    /// Begins to read the segment that was copied to `start`. False if its header cannot be right.
+    fn open(&mut self, start: usize) -> bool {
+        let data = start + HEADER_BYTES;
+        let header = &self.bytes[start..data];
         let committed = u32::from_ne_bytes([header[4], header[5], header[6], header[7]]) as usize;
         let mut first = [0; 8];
         first.copy_from_slice(&header[8..16]);
@@ -256,7 +285,7 @@ impl Part {
         if committed > SEGMENT_BYTES - HEADER_BYTES {
             return false;
         }
-        (self.at, self.end) = (HEADER_BYTES, HEADER_BYTES + committed);
+        (self.at, self.end) = (data, data + committed);
         self.threads.clear();
         // A segment that was never begun says 0.
         self.miss(first.min(self.span.until.sequence));
@@ -321,6 +350,16 @@ impl Part {
     }
 }
 
+/// Copies what there is memory for, before anything is looked at.
+fn copy_first(source: &impl Segments, parts: &mut [Part]) {
+    let is_small = parts.iter().map(Part::remaining).sum::<usize>() <= COPIED_SEGMENTS;
+    let share = (COPIED_SEGMENTS / parts.len().max(1)).max(1);
+    for part in parts {
+        part.at_once = if is_small { usize::MAX } else { share };
+        part.copy_next(source);
+    }
+}
+
 /// Reads a ring, whose first segment is `base`; `spans` are those of the CPUs. `show` gets each record with its CPU, in
 /// the order of their ends, and what is missing among them.
 pub fn read<E>(
@@ -345,6 +384,7 @@ pub fn read<E>(
             }
             Ok(())
         };
+    copy_first(source, &mut parts);
     for part in &mut parts {
         part.advance(source);
         if part.next_boot_ns.is_none() {
@@ -598,5 +638,26 @@ mod tests {
         lying[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
         let (seen, _) = words(&[lying], &[until(1, 0)], 1, 0);
         assert_eq!(seen, ["0:1 damaged at 0"]);
+    }
+    /// A ring that is overwritten when its first record is shown.
+    fn overwritten_while_shown(segments: u32) -> Totals {
+        let ring = (0..u64::from(segments)).map(|at| segment(at, &[record(at + 1, 0, 1)]));
+        let source = Fake(ring.collect(), Cell::new(u64::from(segments) - 1));
+        let spans = [until(segments.into(), u64::from(segments) - 1)];
+        let totals = read(&source, 0, &spans, segments, |_, _| {
+            source.1.set(u64::MAX / 2);
+            Ok::<(), ()>(())
+        });
+        totals.unwrap()
+    }
+
+    #[test]
+    fn what_is_overwritten_while_a_ring_is_shown_has_been_copied() {
+        let most = COPIED_SEGMENTS as u32;
+        let totals = overwritten_while_shown(most);
+        assert_eq!((totals.records, totals.lost.len()), (most.into(), 0));
+        let totals = overwritten_while_shown(most + 10);
+        assert_eq!(totals.records, u64::from(most));
+        assert_eq!(totals.lost, [(Reason::Overwritten, 10)].into());
     }
 }

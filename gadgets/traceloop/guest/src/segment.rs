@@ -51,6 +51,16 @@ pub struct Record<'a> {
     pub arg_count: u8,
     captures: &'a [u8],
     capture_count: u8,
+    content: Content<'a>,
+}
+
+/// All bytes of a record but those that say who made the call and when. Calls with equal contents have equal texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Content<'a> {
+    /// Flags, ABI, number, which values are wide.
+    pub shape: [u8; 6],
+    /// Result, arguments and what they point to.
+    pub values: &'a [u8],
 }
 
 impl<'a> Record<'a> {
@@ -101,6 +111,10 @@ impl<'a> Record<'a> {
             arg_count,
             captures: rest,
             capture_count: header[6],
+            content: Content {
+                shape: field(header, 2)?,
+                values: &bytes[HEADER..],
+            },
         })
     }
 
@@ -112,6 +126,11 @@ impl<'a> Record<'a> {
     /// Whether a flag is set.
     pub fn is(&self, flag: u32) -> bool {
         self.flags & flag != 0
+    }
+
+    /// What makes its texts.
+    pub fn content(&self) -> Content<'a> {
+        self.content
     }
 
     /// What the call's pointers pointed to.
