@@ -156,6 +156,11 @@ fn outcomes_agree(
             return record.abi == "i386" && *strace as u32 == *gizmo as u32
                 || numbers.agree(&call.name, *strace, *gizmo);
         }
+        (Outcome::Value(strace), Outcome::Killed)
+            if call.number.map(i64::from) == Some(*strace) =>
+        {
+            Difference::Condemned
+        }
         (_, Outcome::NeverReturns) if record.syscall.ends_with("sigreturn") => Difference::Restored,
         (Outcome::Unseen, Outcome::Value(0)) if record.syscall == "execve" => {
             Difference::ExecOfThread

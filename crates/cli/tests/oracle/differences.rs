@@ -8,6 +8,9 @@ pub enum Difference {
     /// strace shows the registers that `rt_sigreturn` restores as its result. It returns nothing to its caller, so
     /// gizmo shows `X`, as for `exit`.
     Restored,
+    /// A call for which seccomp kills: the kernel has put the call's own number where its result would be, which strace shows
+    /// as one.
+    Condemned,
     /// A thread that dies in a call (by a signal or the end of its process) does not stop for its tracer any more:
     /// strace shows no result. gizmo sees the result on the thread's way to its end.
     DeathInCall,

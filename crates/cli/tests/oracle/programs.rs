@@ -67,7 +67,7 @@ programs! {
     programs_that_replace_themselves: "execs", Static, [];
     execve_of_a_thread: "threadexec", Static, [DeathInCall, ExecOfThread];
     ends_of_every_kind: "exits", Static, [DeathInCall];
-    calls_denied_by_seccomp: "denied", Static, [Restored];
+    calls_denied_by_seccomp: "denied", Static, [Restored, Condemned];
     thirty_two_bits: "i386", Narrow, [];
     thirty_two_bits_without_libc: "narrow", BareNarrow, [];
     three_abis_in_one_program: "abis", Static, [];

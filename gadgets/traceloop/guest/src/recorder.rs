@@ -403,9 +403,9 @@ impl Recorder {
         let refused = u64::from_ne_bytes(refused);
         if refused > self.refused {
             warn!(
-                "{} containers have begun while all {} rings were in use; their first calls are not recorded",
-                refused - self.refused,
-                self.slots.count()
+                "all {} rings were in use when containers began: {}, whose first calls are not recorded",
+                self.slots.count(),
+                refused - self.refused
             );
             self.refused = refused;
         }
