@@ -117,21 +117,36 @@ static __noinline int find_subcall_late(struct call *call)
 	return 0;
 }
 
+static __always_inline struct captures *captures_begun(__u64 key, struct call_place *place)
+{
+	return place->call.holds ? find_captures(key) : (struct captures *)place->path;
+}
+
 /* Writes the record of a call that has begun, and that is over now. */
 static __always_inline void finish_call(__u64 key, struct call_place *place, __s64 ret)
 {
 	struct call *call = &place->call;
 	if (is_multiplexer(call->abi, call->number) && call->rule_number == call->number)
 		find_subcall_late(call);
-	struct captures *begun = call->holds ? find_captures(key) : (struct captures *)place->path;
 	struct rule *rule = NULL;
-	if ((call->at_exit || call->retry) && !(call->flags & (RECORD_KILLED | RECORD_NEVER_RETURNS)))
+	if ((call->at_exit || call->retry) && !(call->flags & RECORD_KILLED))
 		rule = rule_of(call->abi, call->rule_number);
-	write_record(bpf_get_current_task_btf(), place, begun, rule, ret);
+	write_record(bpf_get_current_task_btf(), place, captures_begun(key, place), rule, ret);
 	end_call(key, call);
 }
 
-/* The same where it need not be fast. Verified once, on its own. */
+/* Writes the record of a call that has begun, and that will never return. Verified once, on its own. */
+__noinline int finish_endless_call(__u64 key)
+{
+	struct call_place *place = find_call(key);
+	if (!place)
+		return 0;
+	write_record(bpf_get_current_task_btf(), place, captures_begun(key, place), NULL, 0);
+	end_call(key, &place->call);
+	return 0;
+}
+
+/* As finish_call, where it need not be fast. */
 __noinline int finish_rare_call(__u64 key, __s64 ret)
 {
 	struct call_place *place = find_call(key);
@@ -303,7 +318,7 @@ int BPF_PROG(record_death)
 	if (!control.recording)
 		return 0;
 	place->call.flags |= RECORD_KILLED;
-	return finish_rare_call(key, 0);
+	return finish_endless_call(key);
 }
 
 /* A call begins. */
@@ -335,7 +350,7 @@ static __always_inline int enter(struct pt_regs *regs, __u32 number)
 	capture_beginning(key, place, rule);
 	if (rule && (rule->flags & RULE_NEVER_RETURNS)) {
 		call->flags |= RECORD_NEVER_RETURNS;
-		return finish_rare_call(key, 0);
+		return finish_endless_call(key);
 	}
 	/* Late, so that the duration is the call's and not the recorder's. */
 	if (durations)
