@@ -55,10 +55,10 @@ pub fn finish(events: &Path, run: Child) -> Shown {
 }
 
 impl Recording {
-    /// Ends it as Ctrl-C does.
+    /// Ends it. Not by Ctrl-C, which is ignored by what a script has put into the background.
     #[track_caller]
     pub fn stop(self) -> Shown {
-        self.signal(Signal::INT);
+        self.signal(Signal::TERM);
         let (json, stderr) = self.end(LIMIT);
         Shown::parse(&json, stderr)
     }
