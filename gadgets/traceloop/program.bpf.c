@@ -317,6 +317,10 @@ int BPF_PROG(record_death)
 		return 0;
 	if (!control.recording)
 		return 0;
+	if (!is_end_seen(&place->call)) {
+		end_call(key, &place->call);
+		return 0;
+	}
 	place->call.flags |= RECORD_KILLED;
 	return finish_endless_call(key);
 }

@@ -65,7 +65,10 @@ pub enum Error {
     )]
     NoKernelBtf(String),
     /// The process may not load programs.
-    #[error("loading eBPF programs needs root, or the capability CAP_SYS_ADMIN")]
+    #[error(
+        "the kernel lets no such eBPF program be loaded: that needs root, or CAP_SYS_ADMIN, and may be forbidden by policy \
+         all the same (`gizmo doctor` tries it)"
+    )]
     Permission(#[source] io::Error),
     /// The verifier refused a program.
     #[error("the kernel's verifier refused program `{program}`:\n{log}")]

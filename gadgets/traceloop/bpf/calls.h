@@ -77,6 +77,13 @@ static __always_inline void end_place(__u64 key)
 		end_elsewhere(key);
 }
 
+/* Whether the end of a call that has begun is seen. It is not when the filter has changed meanwhile. */
+static __always_inline bool is_end_seen(struct call *call)
+{
+	__u64 key = (__u64)call->abi << 32 | call->number;
+	return !filter_on || bpf_map_lookup_elem(&syscall_filters, &key);
+}
+
 /* Room for what is captured now, if anything is to be; NULL also when there is no memory. */
 static __always_inline struct captures *begin_captures(__u64 key)
 {

@@ -123,7 +123,7 @@ static __always_inline bool describe_begun(struct in_flight_room *room, struct t
 	__u64 start_boot_ns = call->start_boot_ns;
 	__u32 slot = call->slot;
 	struct slot *owner = bpf_map_lookup_elem(&slots, &slot);
-	if (!call->is_known || !owner || owner->epoch != call->epoch)
+	if (!call->is_known || !is_end_seen(call) || !owner || owner->epoch != call->epoch)
 		return false;
 	__u64 content = call->captured;
 	barrier_var(content);

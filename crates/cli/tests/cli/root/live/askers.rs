@@ -1,9 +1,11 @@
 //! `gizmo snapshot`, `recordings`, `forget` and `filter`.
 
+use std::io::Write;
 use std::process::Stdio;
 
 use super::{
     Counting, assert_exact, assert_increasing, counted, events, is_loss, lost, number, snapshot,
+    wait_until,
 };
 use crate::root::{syscalls, turn};
 use crate::support::Ran;
@@ -186,6 +188,29 @@ fn the_filter_of_a_recording_can_be_changed() {
     let mut run = Counting::start(&turn, &["-o", "none"]);
     turn.fails(["filter", "set", "umask"], &["--syscall-filters"]);
     run.end();
+}
+
+/// Nobody sees the end of a call that is not selected any more, so nobody may say how it ended, or that it has not.
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn a_call_that_is_deselected_meanwhile_is_not_shown() {
+    let turn = turn();
+    let mut command = turn.command(["run", "traceloop", "-o", "json"]);
+    command.args(["--syscall-filters", "read", "--", "sh", "-c", "read line"]);
+    let command = command.stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let is_reading = || {
+        let asked = turn.command(["snapshot", "-o", "json"]).output().unwrap();
+        String::from_utf8_lossy(&asked.stdout).contains(r#""ret":"unfinished""#)
+    };
+    wait_until("the shell reads", is_reading);
+    turn.ok(["filter", "set", "write"]);
+    assert!(!is_reading());
+    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let shown = Ran::from(child.wait_with_output().unwrap()).stderr();
+    for wrong in [r#""ret":"killed""#, r#""ret":"unfinished""#] {
+        assert!(!shown.contains(wrong), "{shown}");
+    }
 }
 
 #[test]
