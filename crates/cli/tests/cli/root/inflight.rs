@@ -277,7 +277,7 @@ fn a_call_is_shown_once_returned_or_unfinished() {
     let turn = turn();
     let file = turn.name("events");
     // Writers that never stop, alone and in each other's way.
-    let script = "(for i in 1 2; do yes >/dev/null & yes | cat >/dev/null & done; sleep 4; kill $(jobs -p)) 2>&1";
+    let script = "for i in 1 2; do timeout 5 yes & timeout 5 yes | cat & done; wait";
     let ran = turn.trace(
         &[
             "--timeout",
@@ -289,7 +289,7 @@ fn a_call_is_shown_once_returned_or_unfinished() {
             "--output-file",
             &file,
         ],
-        &["sh", "-c", &format!("({script}) >/dev/null")],
+        &["sh", "-c", &format!("({script}) >/dev/null 2>&1")],
     );
     assert_eq!(ran.code, Some(0), "{}", ran.stderr());
     let mut last_end_ns: BTreeMap<u32, u64> = BTreeMap::new();
