@@ -1,21 +1,20 @@
 //! Copied memory as text, by the shape its rule gives it.
 
 use super::memory::Memory;
-use super::number::length;
+use super::number::{Class, decimal, length};
 use super::sockaddr::sockaddr;
-use super::structs::structure;
+use super::structs::{Pointee, structure};
 use super::text::quote;
-use super::{Call, Capture, Outcome};
-use crate::capture::{CaptureKind, CaptureRule, Direction, IovecLen, Len};
-use crate::{Abi, Declaration, Parameter};
+use super::{Argument, Call, Capture, Decoder, Outcome};
+use crate::Abi;
+use crate::capture::{CaptureKind, Direction, IovecLen, Len};
 
 /// Stands behind or in place of what could not be read, always outside quotes.
 pub(super) const UNREADABLE: &str = "(unreadable)";
 
-/// What is known about the memory behind an argument.
+/// What is known about the memory behind an argument, besides its text.
 #[derive(Debug, Default)]
 pub(super) struct Content {
-    pub text: Option<String>,
     pub len: Option<u64>,
     pub truncated: bool,
     pub fault: bool,
@@ -24,9 +23,9 @@ pub(super) struct Content {
 /// One argument's place in a call, with all that decides how its memory is read.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
+    pub decoder: &'a Decoder,
     pub call: &'a Call<'a>,
-    pub declaration: Option<&'a Declaration>,
-    pub rule: Option<&'a CaptureRule>,
+    pub argument: &'a Argument,
     pub arg: u8,
 }
 
@@ -38,74 +37,77 @@ struct Piece<'a> {
 }
 
 impl<'a> Place<'a> {
-    /// The content of the memory behind this argument; empty if nothing was copied.
-    pub fn content(self) -> Content {
-        let content = self.shaped();
+    /// Appends the text of the memory behind this argument; nothing if nothing was copied.
+    pub fn content(self, out: &mut String) -> Content {
+        let content = self.shaped(out);
         Content {
             len: content.len.filter(|len| *len != Capture::MORE),
             ..content
         }
     }
 
-    fn shaped(self) -> Content {
+    fn shaped(self, out: &mut String) -> Content {
         // With `WNOHANG` and no child to report, the status is not written.
-        if matches!(self.call.name, "wait4" | "waitpid")
-            && self.call.outcome == Outcome::Returned(0)
+        if self.argument.pointee == Pointee::WaitStatus && self.call.outcome == Outcome::Returned(0)
         {
             return Content::default();
         }
-        match self.kind() {
-            Some(CaptureKind::MsgHdr { .. }) => return self.message(0),
-            Some(CaptureKind::MsgHdrs { direction }) => return self.messages(direction),
+        match self.argument.kind {
+            Some(CaptureKind::MsgHdr { .. }) => return self.message(0, out),
+            Some(CaptureKind::MsgHdrs { direction }) => return self.messages(direction, out),
             _ => {}
         }
         match self.capture(0) {
-            None if self.is_empty_buffer() => Content {
-                text: Some("\"\"".to_owned()),
-                len: Some(0),
-                ..Content::default()
-            },
+            None if self.is_empty_buffer() => {
+                out.push_str("\"\"");
+                Content {
+                    len: Some(0),
+                    ..Content::default()
+                }
+            }
             None => Content::default(),
             Some(capture) if capture.fault && capture.bytes.is_empty() => Content {
                 len: capture.true_len,
                 fault: true,
                 ..Content::default()
             },
-            Some(capture) => self.data(capture),
+            Some(capture) => self.data(capture, out),
         }
     }
 
-    fn data(self, capture: &Capture<'a>) -> Content {
-        let kind = self
-            .kind()
-            .unwrap_or(CaptureKind::Bytes { len: Len::Return });
-        let mut content = match kind {
-            CaptureKind::Str => string(capture),
-            CaptureKind::StrVec => string_vector(capture),
-            CaptureKind::MsgBuf { .. } => self.message_buffer(capture),
-            _ => self.bytes(capture),
+    fn data(self, capture: &Capture<'a>, out: &mut String) -> Content {
+        let start = out.len();
+        let mut content = match self.argument.kind {
+            Some(CaptureKind::Str) => string(capture, out),
+            Some(CaptureKind::StrVec) => string_vector(capture, out),
+            Some(CaptureKind::MsgBuf { .. }) => self.message_buffer(capture, out),
+            _ => self.bytes(capture, out),
         };
         if capture.fault {
             content.fault = true;
             content.truncated = true;
-            content.text = content.text.map(|text| format!("{text} {UNREADABLE}"));
+            if out.len() > start {
+                out.push(' ');
+                out.push_str(UNREADABLE);
+            }
         }
         content
     }
 
-    fn bytes(self, capture: &Capture<'a>) -> Content {
+    fn bytes(self, capture: &Capture<'a>, out: &mut String) -> Content {
         let Piece { bytes, len, cut } = self.piece(capture);
-        let parameter = self.parameter(self.arg);
-        let text = if parameter.is_some_and(|parameter| parameter.ctype.contains("sockaddr")) {
+        let abi = self.decoder.abi;
+        match self.argument.pointee {
             // An address of no bytes says nothing that the pointer and the length do not.
-            (!bytes.is_empty()).then(|| sockaddr(self.call.abi, bytes, cut))
-        } else {
-            let known = parameter
-                .and_then(|parameter| structure(self.call.abi, self.call.name, parameter, bytes));
-            Some(known.unwrap_or_else(|| quoted(bytes, cut)))
-        };
+            Pointee::SocketAddress if bytes.is_empty() => {}
+            Pointee::SocketAddress => sockaddr(abi, bytes, cut, out),
+            pointee => {
+                if structure(abi, pointee, bytes, out).is_none() {
+                    quote(bytes, cut, out);
+                }
+            }
+        }
         Content {
-            text,
             len,
             truncated: cut,
             fault: false,
@@ -113,23 +115,28 @@ impl<'a> Place<'a> {
     }
 
     /// A message of System V: its type, then its text, of which the length is told.
-    fn message_buffer(self, capture: &Capture<'a>) -> Content {
-        let word = long_bytes(self.call.abi);
+    fn message_buffer(self, capture: &Capture<'a>, out: &mut String) -> Content {
+        let abi = self.decoder.abi;
+        let word = long_bytes(abi);
         let Some((kind, text)) = capture.bytes.split_at_checked(word) else {
             return Content {
                 fault: true,
                 ..Content::default()
             };
         };
-        let kind = Memory::new(self.call.abi, kind);
+        let kind = Memory::new(abi, kind);
         let kind = match word {
             8 => kind.u64_at(0).unwrap_or(0).cast_signed(),
             _ => kind.u32_at(0).unwrap_or(0).cast_signed().into(),
         };
         let len = capture.true_len.map(|len| len.saturating_sub(word as u64));
         let cut = capture.fault || len.is_some_and(|len| len > text.len() as u64);
+        out.push_str("{mtype=");
+        decimal(kind, out);
+        out.push_str(", mtext=");
+        quote(text, cut, out);
+        out.push('}');
         Content {
-            text: Some(format!("{{mtype={kind}, mtext={}}}", quoted(text, cut))),
             len,
             truncated: cut,
             fault: false,
@@ -137,46 +144,50 @@ impl<'a> Place<'a> {
     }
 
     /// Several messages, and a mark if there are more than were copied.
-    fn messages(self, direction: Direction) -> Content {
+    fn messages(self, direction: Direction, out: &mut String) -> Content {
         let count = match (direction, self.call.outcome) {
             (Direction::Send, _) => self.known(2).map(|count| count & u64::from(u32::MAX)),
             (Direction::Receive, Outcome::Returned(count)) => u64::try_from(count).ok(),
             (Direction::Receive, _) => None,
         };
-        let is_there = |message: u8| {
+        let is_there = |message: &u8| {
             [0, 1]
                 .iter()
                 .any(|part| self.capture(2 * message + part).is_some())
         };
-        let messages: Vec<Content> = (0..=u8::MAX / 2)
-            .take_while(|message| is_there(*message))
-            .map(|message| self.message(2 * message))
-            .collect();
-        if messages.iter().all(|message| message.text.is_none()) {
-            return Content {
-                text: (count == Some(0)).then(|| "[]".to_owned()),
-                fault: messages.iter().any(|message| message.fault),
-                ..Content::default()
-            };
+        let start = out.len();
+        let mut content = Content::default();
+        let (mut shown, mut has_text) = (0, false);
+        for message in (0..=u8::MAX / 2).take_while(is_there) {
+            out.push_str(if shown == 0 { "[" } else { ", " });
+            let text = out.len();
+            let part = self.message(2 * message, out);
+            if out.len() == text {
+                out.push_str(UNREADABLE);
+            } else {
+                has_text = true;
+            }
+            content.fault |= part.fault;
+            content.truncated |= part.truncated;
+            shown += 1;
         }
-        let is_more = count.is_some_and(|count| count > messages.len() as u64);
-        let texts = messages
-            .iter()
-            .map(|message| message.text.as_deref().unwrap_or(UNREADABLE));
-        let mut texts: Vec<&str> = texts.collect();
-        if is_more {
-            texts.push("...");
+        if !has_text {
+            out.truncate(start);
+            if count == Some(0) {
+                out.push_str("[]");
+            }
+            return content;
         }
-        Content {
-            text: Some(format!("[{}]", texts.join(", "))),
-            len: None,
-            truncated: is_more || messages.iter().any(|message| message.truncated),
-            fault: messages.iter().any(|message| message.fault),
+        if count.is_some_and(|count| count > shown) {
+            out.push_str(", ...");
+            content.truncated = true;
         }
+        out.push(']');
+        content
     }
 
     /// The message whose data are this part; its address is the next.
-    fn message(self, part: u8) -> Content {
+    fn message(self, part: u8, out: &mut String) -> Content {
         let (data, name) = (self.capture(part), self.capture(part + 1));
         let is_lost = |capture: Option<&Capture<'_>>| {
             capture.is_none_or(|capture| capture.fault && capture.bytes.is_empty())
@@ -185,42 +196,47 @@ impl<'a> Place<'a> {
             .into_iter()
             .flatten()
             .any(|capture| capture.fault);
-        if is_lost(data) && is_lost(name) {
-            return Content {
-                fault,
-                ..Content::default()
-            };
-        }
         let mut content = Content {
             fault,
             ..Content::default()
         };
-        let mut parts = Vec::new();
+        if is_lost(data) && is_lost(name) {
+            return content;
+        }
+        out.push('{');
+        let start = out.len();
         if let Some(name) = name {
             let cut = name
                 .true_len
                 .is_some_and(|len| len > name.bytes.len() as u64);
             content.truncated |= cut;
-            match (name.bytes, name.fault) {
-                ([], true) => parts.push(format!("name={UNREADABLE}")),
-                ([], false) => {}
-                (bytes, _) => parts.push(format!("name={}", sockaddr(self.call.abi, bytes, cut))),
+            if name.fault || !name.bytes.is_empty() {
+                out.push_str("name=");
+            }
+            match name.bytes {
+                [] if name.fault => out.push_str(UNREADABLE),
+                [] => {}
+                bytes => sockaddr(self.decoder.abi, bytes, cut, out),
             }
         }
         if let Some(data) = data {
             let piece = self.piece(data);
             content.len = piece.len;
             content.truncated |= piece.cut;
-            let mark = if data.fault { UNREADABLE } else { "" };
-            match piece.bytes {
-                [] if data.fault => parts.push(format!("data={mark}")),
-                bytes if data.fault => {
-                    parts.push(format!("data={} {mark}", quoted(bytes, piece.cut)))
-                }
-                bytes => parts.push(format!("data={}", quoted(bytes, piece.cut))),
+            if out.len() > start {
+                out.push_str(", ");
+            }
+            out.push_str("data=");
+            let is_shown = !(data.fault && piece.bytes.is_empty());
+            if is_shown {
+                quote(piece.bytes, piece.cut, out);
+            }
+            if data.fault {
+                out.push_str(if is_shown { " " } else { "" });
+                out.push_str(UNREADABLE);
             }
         }
-        content.text = Some(format!("{{{}}}", parts.join(", ")));
+        out.push('}');
         content
     }
 
@@ -242,26 +258,22 @@ impl<'a> Place<'a> {
             .find(|capture| capture.arg == self.arg && capture.part == part)
     }
 
-    fn parameter(self, arg: u8) -> Option<&'a Parameter> {
-        self.declaration?.parameters.get(usize::from(arg))
-    }
-
-    fn kind(self) -> Option<CaptureKind> {
-        self.rule.map(|rule| rule.kind)
-    }
-
     fn known(self, arg: u8) -> Option<u64> {
         self.call.known_arg(usize::from(arg))
     }
 
     /// The length that the rule implies, for recorders that do not report it.
     fn expected_len(self) -> Option<u64> {
-        let argument = |arg: u8| length(self.call.abi, self.parameter(arg), self.known(arg)?);
+        let argument = |arg: u8| {
+            let argument = self.decoder.arguments.get(usize::from(arg));
+            let class = argument.map_or(Class::Address, |argument| argument.class);
+            length(self.decoder.abi, class, self.known(arg)?)
+        };
         let returned = match self.call.outcome {
             Outcome::Returned(value) => u64::try_from(value).ok(),
             _ => None,
         };
-        match self.kind()? {
+        match self.argument.kind? {
             CaptureKind::Bytes { len: Len::Arg(arg) } => argument(arg),
             CaptureKind::Bytes {
                 len: Len::MinArgReturn(arg),
@@ -283,11 +295,9 @@ impl<'a> Place<'a> {
 
     /// Whether nothing was copied because there was nothing: a read of 0 bytes is not an unread one.
     fn is_empty_buffer(self) -> bool {
-        let is_address = self
-            .parameter(self.arg)
-            .is_some_and(|parameter| parameter.ctype.contains("sockaddr"));
+        let is_address = self.argument.pointee == Pointee::SocketAddress;
         let has_length = matches!(
-            self.kind(),
+            self.argument.kind,
             Some(CaptureKind::Bytes { .. } | CaptureKind::Iovec { .. })
         );
         let is_pointer = self.known(self.arg).is_some_and(|pointer| pointer != 0);
@@ -295,8 +305,8 @@ impl<'a> Place<'a> {
     }
 }
 
-/// A string ends at its first NUL. Without one it is whole only if the recorder knows that it copied all of it.
-fn string(capture: &Capture<'_>) -> Content {
+/// Appends a string, which ends at its first NUL. Without one it is whole only if the recorder knows that it copied all of it.
+fn string(capture: &Capture<'_>, out: &mut String) -> Content {
     let end = capture.bytes.iter().position(|&byte| byte == 0);
     let bytes = &capture.bytes[..end.unwrap_or(capture.bytes.len())];
     let cut = capture.fault
@@ -309,8 +319,8 @@ fn string(capture: &Capture<'_>) -> Content {
     } else {
         Some(bytes.len() as u64)
     };
+    quote(bytes, cut, out);
     Content {
-        text: Some(quoted(bytes, cut)),
         len,
         truncated: cut,
         fault: false,
@@ -318,26 +328,26 @@ fn string(capture: &Capture<'_>) -> Content {
 }
 
 /// The strings of a vector stand one after another, each with its NUL; a last one without it was cut.
-fn string_vector(capture: &Capture<'_>) -> Content {
-    let mut text = String::from("[");
+fn string_vector(capture: &Capture<'_>, out: &mut String) -> Content {
+    out.push('[');
+    let start = out.len();
     let mut is_last_cut = false;
     for piece in capture.bytes.split_inclusive(|&byte| byte == 0) {
-        if text.len() > 1 {
-            text.push_str(", ");
+        if out.len() > start {
+            out.push_str(", ");
         }
         let string = piece.strip_suffix(b"\0");
         is_last_cut = string.is_none();
-        quote(string.unwrap_or(piece), is_last_cut, &mut text);
+        quote(string.unwrap_or(piece), is_last_cut, out);
     }
     let is_more_missing = capture
         .true_len
         .is_some_and(|len| len > capture.bytes.len() as u64);
     if is_more_missing && !is_last_cut {
-        text.push_str(if text.len() > 1 { ", ..." } else { "..." });
+        out.push_str(if out.len() > start { ", ..." } else { "..." });
     }
-    text.push(']');
+    out.push(']');
     Content {
-        text: Some(text),
         len: capture.true_len,
         truncated: is_more_missing || is_last_cut,
         fault: false,
@@ -350,10 +360,4 @@ fn long_bytes(abi: Abi) -> usize {
         Abi::X32 => 8,
         abi => abi.word_bytes(),
     }
-}
-
-fn quoted(bytes: &[u8], cut: bool) -> String {
-    let mut text = String::with_capacity(bytes.len() + 2);
-    quote(bytes, cut, &mut text);
-    text
 }

@@ -1,35 +1,36 @@
 //! Decoded arguments as JSON, with the escapes of the product's JSON output.
 
-use super::DecodedArg;
+use super::content::Content;
+use super::number::digits;
 use super::text::{is_plain, push};
 
-/// Appends the arguments as a JSON array: `[{"name":…,"value":…,"text":…|null,"len":…|null,"truncated":…}]`.
-pub fn args_json(args: &[DecodedArg], out: &mut String) {
-    out.push('[');
-    for (index, arg) in args.iter().enumerate() {
-        out.push_str(if index == 0 {
-            "{\"name\":"
-        } else {
-            ",{\"name\":"
-        });
-        string(&arg.name, out);
-        out.push_str(",\"value\":");
-        string(&arg.value, out);
-        out.push_str(",\"text\":");
-        match &arg.text {
-            Some(text) => string(text, out),
-            None => out.push_str("null"),
+/// What stands before the value of an argument.
+pub(super) fn head(arg: u8, name: &str) -> String {
+    let mut out = String::from(if arg == 0 { "" } else { "," });
+    out.push_str("{\"name\":");
+    string(name, &mut out);
+    out.push_str(",\"value\":\"");
+    out
+}
+
+/// Appends what follows the value of an argument.
+pub(super) fn tail(text: Option<&str>, content: &Content, out: &mut String) {
+    match text {
+        Some(text) => {
+            out.push_str("\",\"text\":");
+            string(text, out);
         }
-        match arg.len {
-            Some(len) => push(out, format_args!(",\"len\":{len}")),
-            None => out.push_str(",\"len\":null"),
-        }
-        out.push_str(match arg.truncated {
-            true => ",\"truncated\":true}",
-            false => ",\"truncated\":false}",
-        });
+        None => out.push_str("\",\"text\":null"),
     }
-    out.push(']');
+    out.push_str(",\"len\":");
+    match content.len {
+        Some(len) => digits::<10>(len, out),
+        None => out.push_str("null"),
+    }
+    out.push_str(match content.truncated {
+        true => ",\"truncated\":true}",
+        false => ",\"truncated\":false}",
+    });
 }
 
 fn string(text: &str, out: &mut String) {
@@ -66,32 +67,21 @@ mod tests {
 
     #[test]
     fn every_key_is_there_and_missing_things_are_null() {
-        let mut out = String::new();
-        let text = Some("\"a\\n\"...".to_owned());
-        let (value, len) = ("0x10".to_owned(), Some(300));
-        let long = DecodedArg {
-            name: "buf".into(),
-            value,
-            text,
-            len,
+        let mut out = head(0, "buf") + "0x10";
+        let content = Content {
+            len: Some(300),
             truncated: true,
             fault: false,
         };
-        let plain = DecodedArg {
-            name: "fd".into(),
-            value: "-1".into(),
-            ..DecodedArg::default()
-        };
-        args_json(&[long, plain], &mut out);
+        tail(Some("\"a\\n\"..."), &content, &mut out);
+        out += &(head(1, "fd") + "-1");
+        tail(None, &Content::default(), &mut out);
         assert_eq!(
             out,
-            r#"[{"name":"buf","value":"0x10","text":"\"a\\n\"...","len":300,"truncated":true},"#
+            r#"{"name":"buf","value":"0x10","text":"\"a\\n\"...","len":300,"truncated":true},"#
                 .to_owned()
-                + r#"{"name":"fd","value":"-1","text":null,"len":null,"truncated":false}]"#
+                + r#"{"name":"fd","value":"-1","text":null,"len":null,"truncated":false}"#
         );
-        out.clear();
-        args_json(&[], &mut out);
-        assert_eq!(out, "[]");
     }
 
     #[test]

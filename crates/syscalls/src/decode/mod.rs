@@ -1,5 +1,8 @@
 //! A recorded system call as text and as structured arguments.
 //!
+//! What a call's parameters mean is found out once, in a [`Decoder`]; it then writes call after call into texts whose room
+//! is used again. A ring has millions of calls, so nothing is looked up, built or copied for one of them that needs not be.
+//!
 //! Owns the vocabulary of a call as a recorder hands it over and the way its parts are joined; numbers, copied memory,
 //! addresses, results and JSON have a file each. Whatever a traced program did, decoding yields something to show:
 //! there is no error, and no length or byte can make it panic. A failure to read memory is never put where the
@@ -16,14 +19,11 @@ mod structs;
 mod tests;
 mod text;
 
-use std::borrow::Cow;
-
-pub use json::args_json;
-
-use crate::capture::CaptureRule;
-use crate::{Abi, Declaration};
+use crate::capture::{CaptureKind, CaptureRule};
+use crate::{Abi, Declaration, Parameter};
 use content::{Content, Place, UNREADABLE};
-use number::{Number, address, number};
+use number::{Class, Form};
+use structs::Pointee;
 
 /// Memory that a recorder copied for one argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,10 +63,6 @@ pub enum Outcome {
 /// One recorded call.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
-    /// The table the call's number is from.
-    pub abi: Abi,
-    /// The call's name in that table.
-    pub name: &'a str,
     /// The argument registers.
     pub args: [u64; 6],
     /// How many of them are known.
@@ -87,148 +83,184 @@ impl Call<'_> {
     }
 }
 
-/// One argument, decoded.
+/// The texts of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct DecodedArg {
-    /// The declared name, or `arg0` to `arg5`.
-    pub name: Cow<'static, str>,
-    /// The register: hex for pointers and addresses, signed or unsigned decimal by the declared type for the rest, `?`
-    /// if it is not known.
-    pub value: String,
-    /// What the value stands for, if that is more than the value: a quoted string, a socket address, `AT_FDCWD`.
-    pub text: Option<String>,
-    /// The real length of the memory behind the argument in bytes (of a string without its NUL), if known.
-    pub len: Option<u64>,
-    /// `text` shows less than `len` bytes.
-    pub truncated: bool,
-    /// The memory could not be read, or not all of it.
-    pub fault: bool,
-}
-
-/// One call, decoded.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Decoded {
-    /// The arguments in order.
-    pub args: Vec<DecodedArg>,
+pub struct Texts {
     /// The arguments as one line, `name=value, …`; texts replace values.
     pub parameters: String,
+    /// The arguments in order as a JSON array, `[{"name":…,"value":…,"text":…|null,"len":…|null,"truncated":…}]`.
+    ///
+    /// - `name`: the declared one, or `arg0` to `arg5`.
+    /// - `value`: the register; hex for pointers and addresses, signed or unsigned decimal by the declared type for the
+    ///   rest, `?` if it is not known.
+    /// - `text`: what the value stands for, if that is more than the value: a quoted string, a socket address, `AT_FDCWD`.
+    /// - `len`: the real length of the memory behind the argument in bytes (of a string without its NUL), if known.
+    /// - `truncated`: `text` shows less than `len` bytes.
+    pub args: String,
     /// The result, an error with its name and text.
     pub ret: String,
     /// The name of the error, or nothing.
     pub error: &'static str,
 }
 
-/// Decodes a call. Without a declaration its arguments are `arg0` to `arg5` in hex; `rules` are those of
-/// [`crate::capture::rules`] by which the recorder copied memory.
+/// Decodes calls of one kind.
 ///
 /// ```
-/// use gizmo_syscalls::decode::{Call, Outcome, decode};
+/// use gizmo_syscalls::decode::{Call, Decoder, Outcome, Texts};
 ///
+/// let decoder = Decoder::new(gizmo_syscalls::Abi::X86_64, "syscall_270f", None, &[]);
 /// let call = Call {
-///     abi: gizmo_syscalls::Abi::X86_64,
-///     name: "syscall_270f",
 ///     args: [1, 2, 0xff, 0, 0, 0],
 ///     arg_count: 3,
 ///     outcome: Outcome::Returned(-38),
 ///     captures: &[],
 ///     args_known: true,
 /// };
-/// let decoded = decode(&call, None, &[]);
-/// assert_eq!(decoded.parameters, "arg0=0x1, arg1=0x2, arg2=0xff");
-/// assert_eq!(decoded.error, "ENOSYS");
+/// let mut texts = Texts::default();
+/// decoder.decode(&call, &mut texts);
+/// assert_eq!(texts.parameters, "arg0=0x1, arg1=0x2, arg2=0xff");
+/// assert_eq!(texts.error, "ENOSYS");
 /// ```
-pub fn decode(
-    call: &Call<'_>,
-    declaration: Option<&Declaration>,
-    rules: &[CaptureRule],
-) -> Decoded {
-    let count = match declaration {
-        Some(declaration) => declaration.parameters.len().min(call.args.len()),
-        None if call.args_known => usize::from(call.arg_count).min(call.args.len()),
-        None => 0,
-    };
-    let decode_one = |arg: u8| {
-        let rule = rules.iter().find(|rule| rule.arg == arg);
-        decode_arg(Place {
-            call,
-            declaration,
-            rule,
-            arg,
-        })
-    };
-    let args: Vec<DecodedArg> = (0..count as u8).map(decode_one).collect();
-    let (ret, error) = ret::outcome(call.abi, call.name, call.outcome);
-    Decoded {
-        parameters: join(&args),
-        args,
-        ret,
-        error,
+#[derive(Debug)]
+pub struct Decoder {
+    abi: Abi,
+    is_declared: bool,
+    returns_address: bool,
+    arguments: Vec<Argument>,
+}
+
+/// What is known of an argument of every call.
+#[derive(Debug)]
+struct Argument {
+    /// What stands before its value in the line.
+    label: String,
+    /// What stands before its value in JSON.
+    head: String,
+    class: Class,
+    form: Form,
+    pointee: Pointee,
+    /// How the recorder copied the memory behind it.
+    kind: Option<CaptureKind>,
+}
+
+impl Decoder {
+    /// For the call `name` in the table of `abi`. Without a declaration its arguments are `arg0` to `arg5` in hex; `rules`
+    /// are those of [`crate::capture::rules`] by which the recorder copied memory.
+    pub fn new(
+        abi: Abi,
+        name: &str,
+        declaration: Option<&Declaration>,
+        rules: &[CaptureRule],
+    ) -> Self {
+        let parameter =
+            |arg: u8| declaration.map(|declaration| declaration.parameters.get(usize::from(arg)));
+        let arguments = (0..6).map_while(|arg| {
+            let rule = rules.iter().find(|rule| rule.arg == arg);
+            let kind = rule.map(|rule| rule.kind);
+            Some(match parameter(arg) {
+                Some(parameter) => Argument::declared(arg, kind, abi, name, parameter?),
+                None => Argument::new(arg, kind, &format!("arg{arg}")),
+            })
+        });
+        Decoder {
+            abi,
+            is_declared: declaration.is_some(),
+            returns_address: ret::is_address(name),
+            arguments: arguments.collect(),
+        }
+    }
+
+    /// Puts the texts of a call in the place of others.
+    pub fn decode(&self, call: &Call<'_>, texts: &mut Texts) {
+        let Texts {
+            parameters,
+            args,
+            ret,
+            error,
+        } = texts;
+        parameters.clear();
+        args.clear();
+        ret.clear();
+        *error = ret::outcome(self.abi, self.returns_address, call.outcome, ret);
+        let count = match call.args_known {
+            _ if self.is_declared => self.arguments.len(),
+            true => call.arg_count.into(),
+            false => 0,
+        };
+        args.push('[');
+        for (arg, argument) in (0..).zip(self.arguments.iter().take(count)) {
+            let place = Place {
+                decoder: self,
+                call,
+                argument,
+                arg,
+            };
+            place.decode(parameters, args);
+        }
+        args.push(']');
     }
 }
 
-fn decode_arg(place: Place<'_>) -> DecodedArg {
-    const UNNAMED: [&str; 6] = ["arg0", "arg1", "arg2", "arg3", "arg4", "arg5"];
-    let Place {
-        call,
-        declaration,
-        arg,
-        ..
-    } = place;
-    let index = usize::from(arg);
-    let parameter = declaration.and_then(|declaration| declaration.parameters.get(index));
-    let name = parameter.map_or_else(
-        || UNNAMED.get(index).copied().unwrap_or("arg").into(),
-        |p| p.name.clone(),
-    );
-    let Number {
-        value,
-        text: meaning,
-    } = match (call.known_arg(index), parameter) {
-        (None, _) => Number {
-            value: "?".to_owned(),
-            text: None,
-        },
-        (Some(raw), None) => Number {
-            value: address(raw, call.abi),
-            text: None,
-        },
-        (Some(raw), Some(parameter)) => number(call.abi, call.name, parameter, raw),
-    };
-    // A recorder that follows a NULL pointer reports a fault, but `NULL` says it better.
-    let is_null = meaning.as_deref() == Some("NULL");
-    let Content {
-        text,
-        len,
-        truncated,
-        fault,
-    } = if is_null {
-        Content::default()
-    } else {
-        place.content()
-    };
-    DecodedArg {
-        name,
-        value,
-        text: text.or(meaning),
-        len,
-        truncated,
-        fault,
+impl Argument {
+    fn new(arg: u8, kind: Option<CaptureKind>, name: &str) -> Self {
+        let separator = if arg == 0 { "" } else { ", " };
+        Argument {
+            label: format!("{separator}{name}="),
+            head: json::head(arg, name),
+            class: Class::Address,
+            form: Form::Address,
+            pointee: Pointee::Bytes,
+            kind,
+        }
+    }
+
+    fn declared(
+        arg: u8,
+        kind: Option<CaptureKind>,
+        abi: Abi,
+        name: &str,
+        parameter: &Parameter,
+    ) -> Self {
+        Argument {
+            class: number::class(&parameter.ctype, abi),
+            form: Form::new(abi, name, parameter),
+            pointee: Pointee::new(abi, name, parameter),
+            ..Argument::new(arg, kind, &parameter.name)
+        }
     }
 }
 
-fn join(args: &[DecodedArg]) -> String {
-    let mut out = String::new();
-    for (index, arg) in args.iter().enumerate() {
-        if index > 0 {
-            out.push_str(", ");
+impl Place<'_> {
+    /// Appends the argument to the line and to the list.
+    fn decode(self, line: &mut String, json: &mut String) {
+        let (abi, form) = (self.decoder.abi, self.argument.form);
+        let raw = self.call.known_arg(self.arg.into());
+        line.push_str(&self.argument.label);
+        json.push_str(&self.argument.head);
+        let (value, text) = (json.len(), line.len());
+        match raw {
+            Some(raw) => form.value(abi, raw, json),
+            None => json.push('?'),
         }
-        out.push_str(&arg.name);
-        out.push('=');
-        out.push_str(arg.text.as_deref().unwrap_or(&arg.value));
-        if arg.fault && arg.text.is_none() {
-            out.push(' ');
-            out.push_str(UNREADABLE);
+        // A recorder that follows a NULL pointer reports a fault, but `NULL` says it better.
+        let content = match raw.is_some_and(|raw| form.is_null(abi, raw)) {
+            true => Content::default(),
+            false => self.content(line),
+        };
+        if let Some(raw) = raw
+            && line.len() == text
+        {
+            form.meaning(abi, raw, line);
         }
+        if line.len() > text {
+            json::tail(Some(&line[text..]), &content, json);
+            return;
+        }
+        line.push_str(&json[value..]);
+        if content.fault {
+            line.push(' ');
+            line.push_str(UNREADABLE);
+        }
+        json::tail(None, &content, json);
     }
-    out
 }

@@ -8,88 +8,136 @@ use crate::{Abi, Parameter};
 #[cfg(test)]
 mod tests;
 
-/// A parameter's value: the number itself and, if there is one, what it stands for.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Number {
-    pub value: String,
-    pub text: Option<String>,
-}
-
 /// How a C type is passed in a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
+pub(super) enum Class {
     Address,
     Signed(u32),
     Unsigned(u32),
 }
 
-/// The value of a parameter of the call `name`.
-pub(super) fn number(abi: Abi, name: &str, parameter: &Parameter, raw: u64) -> Number {
-    let plain = |value: String| Number { value, text: None };
-    let parameter_name = parameter.name.as_ref();
-    match class(&parameter.ctype, abi) {
-        Class::Address => {
-            let text = (masked(raw, word_bits(abi)) == 0).then(|| "NULL".to_owned());
-            Number {
-                value: address(raw, abi),
-                text,
+/// How the register of a parameter is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Hex.
+    Address,
+    /// Hex, with a name for none.
+    Pointer,
+    Signed(u32),
+    Unsigned(u32),
+    Descriptor,
+    /// A descriptor with a name for the current directory.
+    Directory,
+    /// Decimal, which stands for octal digits.
+    Mode(u32),
+    /// The same, but signed.
+    SignedMode(u32),
+    /// Decimal, which stands for hex digits.
+    Command(u32),
+}
+
+impl Form {
+    /// That of a parameter of the call `name`.
+    pub fn new(abi: Abi, name: &str, parameter: &Parameter) -> Form {
+        let parameter_name = parameter.name.as_ref();
+        match class(&parameter.ctype, abi) {
+            Class::Address => Form::Pointer,
+            _ if is_descriptor(parameter_name) => {
+                match is_directory_descriptor(name, parameter_name) {
+                    true => Form::Directory,
+                    false => Form::Descriptor,
+                }
             }
-        }
-        Class::Signed(_) | Class::Unsigned(_) if is_descriptor(parameter_name) => {
-            let fd = raw as i32;
-            let is_cwd = fd == AT_FDCWD && is_directory_descriptor(name, parameter_name);
-            Number {
-                value: fd.to_string(),
-                text: is_cwd.then(|| "AT_FDCWD".to_owned()),
+            Class::Unsigned(bits) if bits == word_bits(abi) && is_address_name(parameter_name) => {
+                Form::Address
             }
-        }
-        Class::Unsigned(bits) if bits == word_bits(abi) && is_address_name(parameter_name) => {
-            plain(address(raw, abi))
-        }
-        Class::Unsigned(bits) if is_mode_type(&parameter.ctype) => {
-            let mode = masked(raw, bits);
-            Number {
-                value: mode.to_string(),
-                text: Some(octal(mode)),
+            Class::Unsigned(bits) if is_mode_type(&parameter.ctype) => Form::Mode(bits),
+            Class::Signed(bits) if name == "umask" => Form::SignedMode(bits),
+            Class::Unsigned(bits) if (name, parameter_name) == ("ioctl", "cmd") => {
+                Form::Command(bits)
             }
+            Class::Signed(bits) => Form::Signed(bits),
+            Class::Unsigned(bits) => Form::Unsigned(bits),
         }
-        Class::Signed(bits) if name == "umask" => Number {
-            value: signed(raw, bits).to_string(),
-            text: Some(octal(masked(raw, bits))),
-        },
-        Class::Unsigned(bits) if (name, parameter_name) == ("ioctl", "cmd") => {
-            let cmd = masked(raw, bits);
-            Number {
-                value: cmd.to_string(),
-                text: Some(format!("{cmd:#x}")),
+    }
+
+    /// Appends the number itself.
+    pub fn value(self, abi: Abi, raw: u64, out: &mut String) {
+        match self {
+            Form::Address | Form::Pointer => address(raw, abi, out),
+            Form::Signed(bits) | Form::SignedMode(bits) => decimal(signed(raw, bits), out),
+            Form::Unsigned(bits) | Form::Mode(bits) | Form::Command(bits) => {
+                digits::<10>(masked(raw, bits), out);
             }
+            Form::Descriptor | Form::Directory => decimal((raw as i32).into(), out),
         }
-        Class::Signed(bits) => plain(signed(raw, bits).to_string()),
-        Class::Unsigned(bits) => plain(masked(raw, bits).to_string()),
+    }
+
+    /// Appends what the number stands for, if that is more than the number.
+    pub fn meaning(self, abi: Abi, raw: u64, out: &mut String) {
+        match self {
+            Form::Directory if raw as i32 == AT_FDCWD => out.push_str("AT_FDCWD"),
+            Form::Mode(bits) | Form::SignedMode(bits) => octal(masked(raw, bits), out),
+            Form::Command(bits) => hex(masked(raw, bits), out),
+            _ if self.is_null(abi, raw) => out.push_str("NULL"),
+            _ => {}
+        }
+    }
+
+    /// Whether it is a pointer to nothing.
+    pub fn is_null(self, abi: Abi, raw: u64) -> bool {
+        self == Form::Pointer && masked(raw, word_bits(abi)) == 0
     }
 }
 
-/// A length or count that a parameter holds; `None` if it is negative. Without a parameter the whole register counts.
-pub(super) fn length(abi: Abi, parameter: Option<&Parameter>, raw: u64) -> Option<u64> {
-    match parameter.map(|parameter| class(&parameter.ctype, abi)) {
-        Some(Class::Signed(bits)) => u64::try_from(signed(raw, bits)).ok(),
-        Some(Class::Unsigned(bits)) => Some(masked(raw, bits)),
-        Some(Class::Address) | None => Some(masked(raw, word_bits(abi))),
+/// A length or count that a parameter holds; `None` if it is negative.
+pub(super) fn length(abi: Abi, class: Class, raw: u64) -> Option<u64> {
+    match class {
+        Class::Signed(bits) => u64::try_from(signed(raw, bits)).ok(),
+        Class::Unsigned(bits) => Some(masked(raw, bits)),
+        Class::Address => Some(masked(raw, word_bits(abi))),
     }
 }
 
-/// An address in hex, cut to the ABI's pointers.
-pub(super) fn address(raw: u64, abi: Abi) -> String {
-    format!("{:#x}", masked(raw, word_bits(abi)))
+/// Appends an address in hex, cut to the ABI's pointers.
+pub(super) fn address(raw: u64, abi: Abi, out: &mut String) {
+    hex(masked(raw, word_bits(abi)), out);
 }
 
-/// A file mode as C writes it.
-pub(super) fn octal(mode: u64) -> String {
-    if mode == 0 {
-        "0".to_owned()
-    } else {
-        format!("0{mode:o}")
+fn hex(number: u64, out: &mut String) {
+    out.push_str("0x");
+    digits::<16>(number, out);
+}
+
+/// Appends a file mode as C writes it.
+pub(super) fn octal(mode: u64, out: &mut String) {
+    if mode != 0 {
+        out.push('0');
     }
+    digits::<8>(mode, out);
+}
+
+/// Appends a number with its sign.
+pub(super) fn decimal(number: i64, out: &mut String) {
+    if number < 0 {
+        out.push('-');
+    }
+    digits::<10>(number.unsigned_abs(), out);
+}
+
+/// Appends the digits of a number; the machinery of `write!` takes several times as long, and this is done for every argument.
+pub(super) fn digits<const BASE: u64>(mut number: u64, out: &mut String) {
+    let mut text = [0; u64::BITS as usize];
+    let mut start = text.len();
+    loop {
+        start -= 1;
+        text[start] = b"0123456789abcdef"[(number % BASE) as usize];
+        number /= BASE;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend(text[start..].iter().map(|&digit| char::from(digit)));
 }
 
 /// Bits of a register. x32 passes 64-bit registers although its pointers and longs are narrow.
@@ -162,7 +210,8 @@ fn is_mode_type(ctype: &str) -> bool {
         .any(|word| matches!(word, "umode_t" | "mode_t" | "compat_mode_t"))
 }
 
-fn class(ctype: &str, abi: Abi) -> Class {
+/// That of a C type.
+pub(super) fn class(ctype: &str, abi: Abi) -> Class {
     // Most parameters, without taking their type apart.
     match ctype {
         "int" => return Class::Signed(32),

@@ -1,40 +1,52 @@
 //! What a system call returned, as text.
 
 use super::Outcome;
-use super::number::{address, signed, word_bits};
+use super::number::{address, decimal, signed, word_bits};
 use crate::{Abi, errno};
 
-/// The result's text and the error's name; the name is empty if there is no error.
-pub(super) fn outcome(abi: Abi, name: &str, outcome: Outcome) -> (String, &'static str) {
+/// Appends the result's text and returns the error's name, which is empty if there is no error.
+pub(super) fn outcome(
+    abi: Abi,
+    is_address: bool,
+    outcome: Outcome,
+    out: &mut String,
+) -> &'static str {
     match outcome {
-        Outcome::NeverReturns => ("X".to_owned(), ""),
-        Outcome::Unfinished => ("unfinished".to_owned(), ""),
-        Outcome::Killed => ("killed".to_owned(), ""),
-        Outcome::Returned(value) => returned(abi, name, value),
+        Outcome::NeverReturns => out.push('X'),
+        Outcome::Unfinished => out.push_str("unfinished"),
+        Outcome::Killed => out.push_str("killed"),
+        Outcome::Returned(value) => return returned(abi, is_address, value, out),
     }
+    ""
 }
 
 /// The kernel's test for an error holds for every call, those that return addresses included: no mapping lies in the
 /// last page. A 32-bit task's value may or may not be sign-extended in the register.
-fn returned(abi: Abi, name: &str, value: i64) -> (String, &'static str) {
+fn returned(abi: Abi, is_address: bool, value: i64, out: &mut String) -> &'static str {
     let value = signed(value as u64, word_bits(abi));
     if (-4095..=-1).contains(&value) {
-        return error(abi, value.unsigned_abs() as u32);
+        return error(abi, value.unsigned_abs() as u32, out);
     }
-    if returns_address(name) {
-        return (address(value as u64, abi), "");
+    if is_address {
+        address(value as u64, abi, out);
+    } else {
+        decimal(value, out);
     }
-    (value.to_string(), "")
+    ""
 }
 
-fn error(abi: Abi, number: u32) -> (String, &'static str) {
-    if let Some((name, text)) = restart(number) {
-        return (format!("? {name} ({text})"), name);
+fn error(abi: Abi, number: u32, out: &mut String) -> &'static str {
+    let known = || errno::lookup_in(abi, number).map(|errno| ("-1 ", errno.name, errno.text));
+    let restart = restart(number).map(|(name, text)| ("? ", name, text));
+    let Some((before, name, text)) = restart.or_else(known) else {
+        out.push_str("-1 errno ");
+        decimal(number.into(), out);
+        return "";
+    };
+    for part in [before, name, " (", text, ")"] {
+        out.push_str(part);
     }
-    match errno::lookup_in(abi, number) {
-        Some(errno) => (format!("-1 {} ({})", errno.name, errno.text), errno.name),
-        None => (format!("-1 errno {number}"), ""),
-    }
+    name
 }
 
 /// Codes that only the kernel and a tracer see: a signal came, and the call is restarted or ends with `EINTR`
@@ -49,7 +61,8 @@ fn restart(number: u32) -> Option<(&'static str, &'static str)> {
     })
 }
 
-fn returns_address(name: &str) -> bool {
+/// Whether the call with this name returns an address.
+pub(super) fn is_address(name: &str) -> bool {
     matches!(
         name,
         "mmap" | "mmap2" | "brk" | "mremap" | "shmat" | "map_shadow_stack"
@@ -59,6 +72,12 @@ fn returns_address(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn outcome(abi: Abi, name: &str, outcome: Outcome) -> (String, &'static str) {
+        let mut text = String::new();
+        let error = super::outcome(abi, is_address(name), outcome, &mut text);
+        (text, error)
+    }
 
     fn ret(name: &str, value: i64) -> (String, &'static str) {
         outcome(Abi::X86_64, name, Outcome::Returned(value))

@@ -9,14 +9,13 @@ use super::memory::Memory;
 use super::text::{bare, hex, push};
 use crate::Abi;
 
-/// The address as text. `cut` says that the caller's address goes on after `bytes`.
-pub(super) fn sockaddr(abi: Abi, bytes: &[u8], cut: bool) -> String {
-    let mut out = String::new();
+/// Appends the address as text. `cut` says that the caller's address goes on after `bytes`.
+pub(super) fn sockaddr(abi: Abi, bytes: &[u8], cut: bool, out: &mut String) {
     let memory = Memory::new(abi, bytes);
     let Some(family) = memory.u16_at(0) else {
         out.push_str("family ?: ");
-        hex(bytes, &mut out);
-        return out;
+        hex(bytes, out);
+        return;
     };
     let decoded = match family {
         0 => {
@@ -24,28 +23,27 @@ pub(super) fn sockaddr(abi: Abi, bytes: &[u8], cut: bool) -> String {
             Some(())
         }
         1 => {
-            unix(&bytes[2..], cut, &mut out);
+            unix(&bytes[2..], cut, out);
             Some(())
         }
-        2 => inet(memory, &mut out),
-        10 => inet6(memory, &mut out),
-        16 => netlink(memory, &mut out),
-        17 => packet(memory, bytes, &mut out),
-        38 => alg(bytes, &mut out),
-        40 => vsock(memory, &mut out),
+        2 => inet(memory, out),
+        10 => inet6(memory, out),
+        16 => netlink(memory, out),
+        17 => packet(memory, bytes, out),
+        38 => alg(bytes, out),
+        40 => vsock(memory, out),
         _ => None,
     };
     if decoded.is_none() {
         match family_name(family) {
-            Some(name) => push(&mut out, format_args!("{name}: ")),
-            None => push(&mut out, format_args!("family {family}: ")),
+            Some(name) => push(out, format_args!("{name}: ")),
+            None => push(out, format_args!("family {family}: ")),
         }
-        hex(bytes, &mut out);
+        hex(bytes, out);
         if cut {
             out.push_str("...");
         }
     }
-    out
 }
 
 /// The names of the families that have a form of their own.
@@ -153,6 +151,12 @@ fn vsock(memory: Memory<'_>, out: &mut String) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn sockaddr(abi: Abi, bytes: &[u8], cut: bool) -> String {
+        let mut out = String::new();
+        super::sockaddr(abi, bytes, cut, &mut out);
+        out
+    }
 
     fn text(bytes: &[u8]) -> String {
         sockaddr(Abi::X86_64, bytes, false)

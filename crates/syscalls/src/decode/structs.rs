@@ -4,84 +4,124 @@
 //! Which structure an argument points to follows from its declared type and, for a plain `int *`, from the call. What
 //! is not known here, or is too short, is left to be shown as bytes.
 
-use std::fmt::Write;
-
 use super::memory::Memory;
-use super::number::{octal, word_bits};
+use super::number::{decimal, octal, word_bits};
+use super::text::push;
 use crate::{Abi, Parameter};
 
-/// The structure's text, if there is one for this parameter and `bytes` hold all of it.
-pub(super) fn structure(
-    abi: Abi,
-    name: &str,
-    parameter: &Parameter,
-    bytes: &[u8],
-) -> Option<String> {
-    let ctype = parameter.ctype.as_ref();
-    let len = bytes.len();
-    let bytes = Memory::new(abi, bytes);
-    // The old time calls of 32-bit ABIs have narrow structures; their successors carry `64` in the name.
-    let is_narrow = word_bits(abi) == 32 && !name.contains("64");
-    if ctype.contains("timespec") && !ctype.contains("itimerspec") {
-        return timespec(bytes, is_narrow);
-    }
-    if ctype.contains("rlimit") {
-        return rlimit(bytes, is_narrow);
-    }
-    if ctype.contains("open_how") {
-        return open_how(bytes);
-    }
-    if ctype.contains("clone_args") {
-        return clone_args(bytes);
-    }
-    match name {
-        "pipe" | "pipe2" | "socketpair" => {
-            Some(format!("[{}, {}]", i32_at(bytes, 0)?, i32_at(bytes, 1)?))
+/// What an argument points to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pointee {
+    Bytes,
+    SocketAddress,
+    Timespec { is_narrow: bool },
+    Limits { is_narrow: bool },
+    OpenHow,
+    CloneArgs,
+    TwoDescriptors,
+    WaitStatus,
+    Option,
+}
+
+impl Pointee {
+    /// That of a parameter of the call `name`.
+    pub fn new(abi: Abi, name: &str, parameter: &Parameter) -> Pointee {
+        let points_to = |word: &str| parameter.ctype.contains(word);
+        // The old time calls of 32-bit ABIs have narrow structures; their successors carry `64` in the name.
+        let is_narrow = word_bits(abi) == 32 && !name.contains("64");
+        if points_to("sockaddr") {
+            return Pointee::SocketAddress;
         }
-        "wait4" | "waitpid" => Some(wait_status(i32_at(bytes, 0)?)),
-        "setsockopt" | "getsockopt" if len == 4 => Some(format!("[{}]", i32_at(bytes, 0)?)),
-        _ => None,
+        if points_to("timespec") && !points_to("itimerspec") {
+            return Pointee::Timespec { is_narrow };
+        }
+        if points_to("rlimit") {
+            return Pointee::Limits { is_narrow };
+        }
+        if points_to("open_how") {
+            return Pointee::OpenHow;
+        }
+        if points_to("clone_args") {
+            return Pointee::CloneArgs;
+        }
+        match name {
+            "pipe" | "pipe2" | "socketpair" => Pointee::TwoDescriptors,
+            "wait4" | "waitpid" => Pointee::WaitStatus,
+            "setsockopt" | "getsockopt" => Pointee::Option,
+            _ => Pointee::Bytes,
+        }
     }
 }
 
-fn timespec(bytes: Memory<'_>, is_narrow: bool) -> Option<String> {
-    let (sec, nsec) = if is_narrow {
+/// Appends the structure's text; nothing and `None` if there is none for this argument or `bytes` do not hold all of it.
+pub(super) fn structure(abi: Abi, pointee: Pointee, bytes: &[u8], out: &mut String) -> Option<()> {
+    let len = bytes.len();
+    let bytes = Memory::new(abi, bytes);
+    match pointee {
+        Pointee::Timespec { is_narrow } => timespec(bytes, is_narrow, out),
+        Pointee::Limits { is_narrow } => limits(bytes, is_narrow, out),
+        Pointee::OpenHow => open_how(bytes, out),
+        Pointee::CloneArgs => clone_args(bytes, out),
+        Pointee::TwoDescriptors => {
+            let (first, second) = (i32_at(bytes, 0)?, i32_at(bytes, 1)?);
+            push(out, format_args!("[{first}, {second}]"));
+            Some(())
+        }
+        Pointee::WaitStatus => {
+            wait_status(i32_at(bytes, 0)?, out);
+            Some(())
+        }
+        Pointee::Option if len == 4 => {
+            push(out, format_args!("[{}]", i32_at(bytes, 0)?));
+            Some(())
+        }
+        Pointee::Option | Pointee::Bytes | Pointee::SocketAddress => None,
+    }
+}
+
+fn timespec(bytes: Memory<'_>, is_narrow: bool, out: &mut String) -> Option<()> {
+    let (sec, nsec): (i64, i64) = if is_narrow {
         (i32_at(bytes, 0)?.into(), i32_at(bytes, 1)?.into())
     } else {
         (u64_at(bytes, 0)? as i64, u64_at(bytes, 1)? as i64)
     };
-    Some(format!("{{tv_sec={sec}, tv_nsec={nsec}}}"))
+    out.push_str("{tv_sec=");
+    decimal(sec, out);
+    out.push_str(", tv_nsec=");
+    decimal(nsec, out);
+    out.push('}');
+    Some(())
 }
 
-fn rlimit(bytes: Memory<'_>, is_narrow: bool) -> Option<String> {
+fn limits(bytes: Memory<'_>, is_narrow: bool, out: &mut String) -> Option<()> {
     let limit = |index| {
         let (value, infinity) = if is_narrow {
             (u64::from(i32_at(bytes, index)? as u32), u64::from(u32::MAX))
         } else {
             (u64_at(bytes, index)?, u64::MAX)
         };
-        Some(if value == infinity {
-            "RLIM_INFINITY".to_owned()
-        } else {
-            value.to_string()
-        })
+        Some((value != infinity).then_some(value))
     };
-    Some(format!(
-        "{{rlim_cur={}, rlim_max={}}}",
-        limit(0)?,
-        limit(1)?
-    ))
+    for (before, limit) in [("{rlim_cur=", limit(0)?), (", rlim_max=", limit(1)?)] {
+        out.push_str(before);
+        match limit {
+            Some(limit) => push(out, format_args!("{limit}")),
+            None => out.push_str("RLIM_INFINITY"),
+        }
+    }
+    out.push('}');
+    Some(())
 }
 
-fn open_how(bytes: Memory<'_>) -> Option<String> {
+fn open_how(bytes: Memory<'_>, out: &mut String) -> Option<()> {
     let (flags, mode, resolve) = (u64_at(bytes, 0)?, u64_at(bytes, 1)?, u64_at(bytes, 2)?);
-    Some(format!(
-        "{{flags={flags:#x}, mode={}, resolve={resolve:#x}}}",
-        octal(mode)
-    ))
+    push(out, format_args!("{{flags={flags:#x}, mode="));
+    octal(mode, out);
+    push(out, format_args!(", resolve={resolve:#x}}}"));
+    Some(())
 }
 
-fn clone_args(bytes: Memory<'_>) -> Option<String> {
+fn clone_args(bytes: Memory<'_>, out: &mut String) -> Option<()> {
     const FIELDS: [&str; 8] = [
         "flags",
         "pidfd",
@@ -92,44 +132,55 @@ fn clone_args(bytes: Memory<'_>) -> Option<String> {
         "stack_size",
         "tls",
     ];
-    let mut out = String::from("{");
+    // All are there if the last is.
+    u64_at(bytes, FIELDS.len() - 1)?;
+    out.push('{');
     for (index, field) in FIELDS.into_iter().enumerate() {
         let value = u64_at(bytes, index)?;
         let separator = if index == 0 { "" } else { ", " };
-        let written = match field {
-            "exit_signal" => write!(out, "{separator}{field}={value}"),
-            _ => write!(out, "{separator}{field}={value:#x}"),
-        };
-        written.expect("writing to a `String` never fails");
+        match field {
+            "exit_signal" => push(out, format_args!("{separator}{field}={value}")),
+            _ => push(out, format_args!("{separator}{field}={value:#x}")),
+        }
     }
     out.push('}');
-    Some(out)
+    Some(())
 }
 
 /// The encoding of `wait(2)`: exit code in the second byte, or a signal in the lowest seven bits.
-fn wait_status(status: i32) -> String {
+fn wait_status(status: i32, out: &mut String) {
     let (low, high) = (status & 0x7f, (status >> 8) & 0xff);
+    let core = if status & 0x80 == 0 {
+        ""
+    } else {
+        " && WCOREDUMP(s)"
+    };
+    out.push_str("[{");
     match status & 0xffff {
-        0xffff => "[{WIFCONTINUED(s)}]".to_owned(),
-        _ if low == 0 => format!("[{{WIFEXITED(s) && WEXITSTATUS(s) == {high}}}]"),
-        _ if low == 0x7f => format!("[{{WIFSTOPPED(s) && WSTOPSIG(s) == {}}}]", signal(high)),
+        0xffff => out.push_str("WIFCONTINUED(s)"),
+        _ if low == 0 => push(
+            out,
+            format_args!("WIFEXITED(s) && WEXITSTATUS(s) == {high}"),
+        ),
+        _ if low == 0x7f => {
+            out.push_str("WIFSTOPPED(s) && WSTOPSIG(s) == ");
+            signal(high, out);
+        }
         _ => {
-            let core = if status & 0x80 == 0 {
-                ""
-            } else {
-                " && WCOREDUMP(s)"
-            };
-            format!(
-                "[{{WIFSIGNALED(s) && WTERMSIG(s) == {}{core}}}]",
-                signal(low)
-            )
+            out.push_str("WIFSIGNALED(s) && WTERMSIG(s) == ");
+            signal(low, out);
+            out.push_str(core);
         }
     }
+    out.push_str("}]");
 }
 
-fn signal(number: i32) -> String {
+fn signal(number: i32, out: &mut String) {
     let name = u64::try_from(number).ok().and_then(crate::signal::name);
-    name.map_or_else(|| number.to_string(), str::to_owned)
+    match name {
+        Some(name) => out.push_str(name),
+        None => decimal(number.into(), out),
+    }
 }
 
 fn i32_at(bytes: Memory<'_>, index: usize) -> Option<i32> {
@@ -145,15 +196,20 @@ mod tests {
     use super::*;
 
     fn shown(abi: Abi, name: &str, ctype: &'static str, bytes: &[u8]) -> Option<String> {
-        structure(
-            abi,
-            name,
-            &Parameter {
-                name: "x".into(),
-                ctype: ctype.into(),
-            },
-            bytes,
-        )
+        let parameter = Parameter {
+            name: "x".into(),
+            ctype: ctype.into(),
+        };
+        let mut out = String::new();
+        let is_whole = structure(abi, Pointee::new(abi, name, &parameter), bytes, &mut out);
+        assert!(is_whole.is_some() || out.is_empty());
+        is_whole.map(|()| out)
+    }
+
+    fn wait_status(status: i32) -> String {
+        let mut out = String::new();
+        super::wait_status(status, &mut out);
+        out
     }
 
     #[test]

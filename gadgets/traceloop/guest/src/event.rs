@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 
 use gizmo_bpf_abi::recorder as abi;
 use gizmo_guest::{Batch, DataSource, DataSourceKind, Error, Field, Text};
-use gizmo_syscalls::capture::{self, CaptureRule};
-use gizmo_syscalls::decode::{Call, Capture, Outcome, args_json, decode};
-use gizmo_syscalls::{Abi, Declaration, socketcall, table};
+use gizmo_syscalls::decode::{Call, Capture, Decoder, Outcome, Texts};
+use gizmo_syscalls::{Abi, capture, socketcall, table};
 
 use crate::inflight::InFlight;
 use crate::ring::{Loss, Reason};
@@ -17,29 +16,7 @@ use crate::{options, rules};
 /// What is known of a call, looked up once.
 struct Known {
     name: Cow<'static, str>,
-    declaration: Option<Declaration>,
-    rules: Vec<CaptureRule>,
-}
-
-/// A call's texts.
-#[derive(Default)]
-struct Texts {
-    parameters: String,
-    ret: String,
-    error: &'static str,
-    args: String,
-}
-
-impl Known {
-    /// Puts the texts of a call in the place of others, whose room they use.
-    fn decode(&self, call: &Call<'_>, texts: &mut Texts) {
-        let decoded = decode(call, self.declaration.as_ref(), &self.rules);
-        texts.args.clear();
-        args_json(&decoded.args, &mut texts.args);
-        texts.parameters = decoded.parameters;
-        texts.ret = decoded.ret;
-        texts.error = decoded.error;
-    }
+    decoder: Decoder,
 }
 
 /// Texts of calls that were decoded lately. What fills a ring is mostly threads in loops, which make the same few calls with
@@ -169,15 +146,13 @@ impl Events {
         let texts = self.decoded.texts(record, |texts| {
             let captures: Vec<Capture<'_>> = record.captures().collect();
             let call = Call {
-                abi: call_abi,
-                name: &known.name,
                 args: record.args,
                 arg_count: record.arg_count,
                 outcome: outcome(record),
                 captures: &captures,
                 args_known: true,
             };
-            known.decode(&call, texts);
+            known.decoder.decode(&call, texts);
         });
 
         let mut row = self.batch.row();
@@ -309,8 +284,6 @@ impl Events {
             .or_insert_with(|| look_up(native, call_abi, call.number, call.subcall));
         let captures: Vec<Capture<'_>> = call.captures().collect();
         let unfinished = Call {
-            abi: call_abi,
-            name: &known.name,
             args: call.args,
             arg_count: call.arg_count,
             outcome: Outcome::Unfinished,
@@ -318,7 +291,7 @@ impl Events {
             args_known: call.args_known,
         };
         let mut texts = Texts::default();
-        known.decode(&unfinished, &mut texts);
+        known.decoder.decode(&unfinished, &mut texts);
         let start_boot_ns = call.latest_start_boot_ns(recorded_boot_ns);
 
         let mut row = self.batch.row();
@@ -369,11 +342,9 @@ fn look_up(native: Abi, call_abi: Abi, number: u32, subcall: u16) -> Known {
     let rules = declaration
         .as_ref()
         .map(|declaration| capture::rules(&declaration.name, &declaration.parameters));
-    Known {
-        name,
-        declaration,
-        rules: rules.unwrap_or_default(),
-    }
+    let rules = rules.unwrap_or_default();
+    let decoder = Decoder::new(call_abi, &name, declaration.as_ref(), &rules);
+    Known { name, decoder }
 }
 
 #[cfg(test)]

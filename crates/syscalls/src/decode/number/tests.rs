@@ -9,16 +9,15 @@ fn shown(
     name: &'static str,
     raw: u64,
 ) -> (String, Option<String>) {
-    let number = number(
-        abi,
-        call,
-        &Parameter {
-            name: name.into(),
-            ctype: ctype.into(),
-        },
-        raw,
-    );
-    (number.value, number.text)
+    let parameter = Parameter {
+        name: name.into(),
+        ctype: ctype.into(),
+    };
+    let form = Form::new(abi, call, &parameter);
+    let (mut value, mut text) = (String::new(), String::new());
+    form.value(abi, raw, &mut value);
+    form.meaning(abi, raw, &mut text);
+    (value, (!text.is_empty()).then_some(text))
 }
 
 fn value(ctype: &'static str, raw: u64) -> String {
@@ -191,11 +190,8 @@ fn modes_are_octal() {
 
 #[test]
 fn a_negative_length_is_no_length() {
-    let int = Parameter {
-        name: "len".into(),
-        ctype: "int".into(),
-    };
-    assert_eq!(length(Abi::X86_64, Some(&int), u64::MAX), None);
-    assert_eq!(length(Abi::X86_64, Some(&int), 0xf_0000_0010), Some(16));
-    assert_eq!(length(Abi::X86_64, None, 7), Some(7));
+    let int = class("int", Abi::X86_64);
+    assert_eq!(length(Abi::X86_64, int, u64::MAX), None);
+    assert_eq!(length(Abi::X86_64, int, 0xf_0000_0010), Some(16));
+    assert_eq!(length(Abi::X86_64, Class::Address, 7), Some(7));
 }
