@@ -38,8 +38,12 @@ pub(crate) struct SnapshotArgs {
         allow_hyphen_values = true
     )]
     fields: String,
-    /// Of what the run shows, only events that hold these rules: <field><operator><value>, joined with commas
-    #[arg(short = 'F', long, value_name = "RULES")]
+    #[arg(
+        short = 'F',
+        long,
+        value_name = "RULES",
+        help = "Of what the run shows, only events that hold these rules: <field><operator><value>, joined with commas"
+    )]
     filter: Option<String>,
 }
 
