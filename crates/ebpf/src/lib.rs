@@ -11,6 +11,7 @@ mod floor;
 mod iter;
 mod libbpf_log;
 mod object;
+mod old_kernel;
 mod perf;
 pub mod probe;
 mod settings;
