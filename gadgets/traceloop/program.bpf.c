@@ -58,7 +58,7 @@ static __always_inline bool begin_call(struct task_struct *task, struct call *ca
 	call->epoch = owner >> 32;
 	call->number = number;
 	call->rule_number = number;
-	call->tid = task->pid;
+	call->tid = READ(task, pid);
 	call->captured = 0;
 	call->flags = 0;
 	call->abi = abi;
@@ -131,7 +131,7 @@ static __always_inline void finish_call(__u64 key, struct call_place *place, __s
 	struct rule *rule = NULL;
 	if ((call->at_exit || call->retry) && !(call->flags & RECORD_KILLED))
 		rule = rule_of(call->abi, call->rule_number);
-	write_record(bpf_get_current_task_btf(), place, captures_begun(key, place), rule, ret);
+	write_record(current_task(), place, captures_begun(key, place), rule, ret);
 	end_call(key, call);
 }
 
@@ -141,7 +141,7 @@ __noinline int finish_endless_call(__u64 key)
 	struct call_place *place = find_call(key);
 	if (!place)
 		return 0;
-	write_record(bpf_get_current_task_btf(), place, captures_begun(key, place), NULL, 0);
+	write_record(current_task(), place, captures_begun(key, place), NULL, 0);
 	end_call(key, &place->call);
 	return 0;
 }
@@ -167,6 +167,9 @@ __noinline int finish_rare_call(__u64 key, __s64 ret)
  */
 static __always_inline bool is_condemned(struct task_struct *task)
 {
+	/* Kernels without the flag, before 5.16, let the task die at once: nobody sees such a call. */
+	if (!HAS_5_13)
+		return false;
 	return (task->pending.signal.sig[0] & (1UL << (SIGSYS - 1))) &&
 	       (task->sighand->action[SIGSYS - 1].sa.sa_flags & SA_IMMUTABLE);
 }
@@ -178,7 +181,7 @@ static __always_inline bool is_condemned(struct task_struct *task)
  */
 static __noinline bool begin_without_enter(struct pt_regs *regs, __u32 number, __u64 owner, long ret)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 	__u64 key = key_of_regs(regs);
 	/* What is left of an rt_sigreturn, which was recorded when it began. */
 	if (number == (__u32)-1)
@@ -214,7 +217,7 @@ static __always_inline int leave(struct pt_regs *regs, long ret)
 
 	if (filter_on && is_out(number))
 		return 0;
-	if (filter_on && !is_selected(selection.exit, abi_of(bpf_get_current_task_btf(), &plain), plain))
+	if (filter_on && !is_selected(selection.exit, abi_of(current_task(), &plain), plain))
 		return 0;
 	__u64 key = key_of_regs(regs);
 	struct call_place *place = place_of_call(key);
@@ -264,7 +267,7 @@ static __always_inline void save_exec_path(struct call *call, struct captures *t
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(record_exec, struct task_struct *unused, int old_pid, struct linux_binprm *bprm)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 	__u64 key = key_of_task(task);
 	struct recorded *recorded = find_recorded(task);
 	/* Where the programs stand at other functions, nobody has seen the call. */
@@ -295,7 +298,7 @@ int BPF_PROG(note_new_cgroup, struct cgroup *cgroup)
 	if (!control.claiming || !is_v2(cgroup))
 		return 0;
 	__u64 id = cgroup->kn->id;
-	struct new_cgroup new = { .maker_mntns = mntns_of(bpf_get_current_task_btf()) };
+	struct new_cgroup new = { .maker_mntns = mntns_of(current_task()) };
 	bpf_map_update_elem(&new_cgroups, &id, &new, 0);
 	return 0;
 }
@@ -310,7 +313,7 @@ int BPF_PROG(note_move)
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(record_death)
 {
-	__u64 key = key_of_task(bpf_get_current_task_btf());
+	__u64 key = key_of_task(current_task());
 	forget_task(key);
 	struct call_place *place = find_call(key);
 	if (!place)
@@ -334,7 +337,7 @@ static __always_inline int enter(struct pt_regs *regs, __u32 number)
 	__u64 owner = owner_of(key, number);
 	if (owner == NOBODY)
 		return 0;
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 	__u8 abi = abi_of(task, &number);
 	if (filter_on && !is_selected(selection.enter, abi, number))
 		return 0;

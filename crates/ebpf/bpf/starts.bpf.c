@@ -92,7 +92,7 @@ static void tell(enum start_kind kind, __u64 cgroup_id, struct task_struct *task
 		return;
 	}
 	start->kind = kind;
-	start->pid = task ? task->tgid : 0;
+	start->pid = task ? READ(task, tgid) : 0;
 	start->cgroup_id = cgroup_id;
 	start->mntns_id = task ? mntns_of(task) : 0;
 	start->boot_ns = bpf_ktime_get_boot_ns();
@@ -110,7 +110,7 @@ int BPF_PROG(note_new_cgroup, struct cgroup *cgroup, const char *path)
 	if (!named || !is_v2(cgroup))
 		return 0;
 	__u64 id = cgroup->kn->id;
-	named->cgroup.maker_mntns = mntns_of(bpf_get_current_task_btf());
+	named->cgroup.maker_mntns = mntns_of(current_task());
 	named->path[0] = 0;
 	bpf_probe_read_kernel_str(named->path, sizeof(named->path), path);
 	bpf_map_update_elem(&new_cgroups, &id, named, 0);
@@ -122,7 +122,7 @@ int BPF_PROG(note_new_cgroup, struct cgroup *cgroup, const char *path)
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(note_begin)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 	__u64 id = bpf_get_current_cgroup_id();
 	struct named_cgroup *named = bpf_map_lookup_elem(&new_cgroups, &id);
 	if (!named || !begins_container(&named->cgroup, task))

@@ -12,6 +12,7 @@ mod functions;
 mod iter;
 mod libbpf_log;
 mod object;
+mod old_kernel;
 mod perf;
 pub mod probe;
 mod program;

@@ -25,7 +25,7 @@ use crate::attach::{AttachPoint, NoAttachPoint, attach_point};
 use crate::bpf_map::LoadedMap;
 use crate::discover::{Declared, bytes_of_text};
 use crate::settings::{self, InnerTemplate};
-use crate::{Error, iter, libbpf_log, program, structure};
+use crate::{Error, iter, libbpf_log, old_kernel, program, structure};
 
 /// Lines of a verifier log that are shown.
 const VERIFIER_LINES: usize = 30;
@@ -70,10 +70,11 @@ impl EbpfLayer {
     /// The bytes are no eBPF object, or its declarations are malformed.
     pub fn open(bytes: &[u8]) -> Result<Self, Error> {
         check_elf(bytes)?;
+        let bytes = old_kernel::without_unknown_instructions(bytes);
         let (opened, log) = libbpf_log::capture(|| {
             let mut builder = ObjectBuilder::default();
             builder.name("gadget")?;
-            builder.open_memory(bytes)
+            builder.open_memory(&bytes)
         });
         let mut object = opened.map_err(|source| Error::Open { log, source })?;
         let declared = with_btf(&object, Declared::from_btf)?;
@@ -206,6 +207,7 @@ impl EbpfLayer {
             }
         }
         let inner_maps = settings::replace_templates(&mut object, &templates)?;
+        old_kernel::adapt(&mut object);
         let object = load(object)?;
         drop(inner_maps);
         let maps = open_maps(&object)?;
@@ -489,7 +491,7 @@ pub(crate) fn load(object: OpenObject) -> Result<Object, Error> {
 
 fn open_maps(object: &Object) -> Result<HashMap<String, Arc<LoadedMap>>, Error> {
     let mut maps = HashMap::new();
-    for map in object.maps() {
+    for map in object.maps().filter(|map| map.autocreate()) {
         let name = map.name().to_string_lossy().into_owned();
         let handle = MapHandle::try_from(&map).map_err(|source| Error::Load {
             log: Vec::new(),

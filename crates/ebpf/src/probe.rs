@@ -217,6 +217,19 @@ impl Default for Probe {
     }
 }
 
+/// Whether the kernel does not know atomic operations that answer, like exchange (5.12). No, when it may not be asked.
+pub(crate) fn refuses_exchange() -> bool {
+    let code = [
+        raw::set(0, 0),
+        raw::store(10, 0, -8),
+        raw::exchange(10, 0, -8),
+        raw::set(0, 0),
+        raw::exit(),
+    ];
+    let answer = raw::load_program(sys::BPF_PROG_TYPE_SOCKET_FILTER, &code, 0, 0);
+    answer.is_err_and(|refusal| !refusal.is_permission())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

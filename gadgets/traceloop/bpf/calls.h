@@ -11,11 +11,30 @@
 #include "which.h"
 
 /* Whether the place is ours now. */
-static __always_inline bool take_place(__u64 *owner, __u64 key)
+static __always_inline bool take_place(__u64 *owner, __u64 *takers, __u64 key)
 {
-	__u64 before = __sync_val_compare_and_swap(owner, 0, key);
-	/* Our own, if its last call was not seen to end. */
-	return !before || before == key;
+	if (HAS_5_13) {
+		__u64 before = __sync_val_compare_and_swap(owner, 0, key);
+		/* Our own, if its last call was not seen to end. */
+		return !before || before == key;
+	}
+	if (*owner == key)
+		return true;
+	/* Without atomic operations that answer: who has counted himself and sees nobody else has it. Of two at once none may. */
+	__sync_fetch_and_add(takers, 1);
+	if (*(volatile __u64 *)takers == 1) {
+		*owner = key;
+		return true;
+	}
+	__sync_fetch_and_add(takers, -1);
+	return false;
+}
+
+static __always_inline void give_place(__u64 *owner, __u64 *takers)
+{
+	*(volatile __u64 *)owner = 0;
+	if (!HAS_5_13)
+		__sync_fetch_and_add(takers, -1);
 }
 
 /* The place of a thread, whoever has it. */
@@ -55,7 +74,7 @@ static __noinline struct call_place *begin_elsewhere(__u64 key)
 static __always_inline struct call_place *begin_place(__u64 key)
 {
 	struct call_place *place = place_of_call(key);
-	if (place && take_place(&place->owner, key))
+	if (place && take_place(&place->owner, &place->takers, key))
 		return place;
 	return begin_elsewhere(key);
 }
@@ -72,7 +91,7 @@ static __always_inline void end_place(__u64 key)
 {
 	struct call_place *place = place_of_call(key);
 	if (place && place->owner == key)
-		place->owner = 0;
+		give_place(&place->owner, &place->takers);
 	else
 		end_elsewhere(key);
 }
@@ -84,14 +103,20 @@ static __always_inline bool is_end_seen(struct call *call)
 	return !filter_on || bpf_map_lookup_elem(&syscall_filters, &key);
 }
 
+/* Old kernels have no such place: the call is recorded without its captures, and counted. */
+static __always_inline struct captures *captures_elsewhere(struct task_struct *task, __u64 flags)
+{
+	return HAS_5_13 ? bpf_task_storage_get(&captured_elsewhere, task, NULL, flags) : NULL;
+}
+
 /* Room for what is captured now, if anything is to be; NULL also when there is no memory. */
 static __always_inline struct captures *begin_captures(__u64 key)
 {
 	__u32 index = index_of(key, CAPTURES);
 	struct captures_place *place = bpf_map_lookup_elem(&captured, &index);
-	if (place && take_place(&place->owner, key))
+	if (place && take_place(&place->owner, &place->takers, key))
 		return &place->captures;
-	return bpf_task_storage_get(&captured_elsewhere, bpf_get_current_task_btf(), NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	return captures_elsewhere(current_task(), BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
 /* What was captured when the thread's call began. */
@@ -101,7 +126,7 @@ static __always_inline struct captures *find_captures(__u64 key)
 	struct captures_place *place = bpf_map_lookup_elem(&captured, &index);
 	if (place && place->owner == key)
 		return &place->captures;
-	return bpf_task_storage_get(&captured_elsewhere, bpf_get_current_task_btf(), NULL, 0);
+	return captures_elsewhere(current_task(), 0);
 }
 
 static __always_inline void end_captures(__u64 key)
@@ -109,7 +134,7 @@ static __always_inline void end_captures(__u64 key)
 	__u32 index = index_of(key, CAPTURES);
 	struct captures_place *place = bpf_map_lookup_elem(&captured, &index);
 	if (place && place->owner == key)
-		place->owner = 0;
+		give_place(&place->owner, &place->takers);
 }
 
 #endif

@@ -228,7 +228,8 @@ __noinline int capture_iovec(struct call *call, struct captures *to, __u64 from,
 	struct capture *capture = next_capture(call, to);
 	if (!capture)
 		return -1;
-	__u32 vectors = at_most(count, IOVECS);
+	__u32 most = HAS_5_13 ? IOVECS : IOVECS_OLD;
+	__u32 vectors = at_most(count, most);
 	if (vectors && read_iovecs(iov, vectors, from, is_narrow(call)))
 		return -1;
 	__u64 length = 0;
@@ -245,7 +246,7 @@ __noinline int capture_iovec(struct call *call, struct captures *to, __u64 from,
 		capture->bytes = used;
 	}
 	call->length = length;
-	if (count > IOVECS) {
+	if (count > most) {
 		if (limit == (__u64)-1)
 			capture->flags |= CAPTURE_LENGTH_UNKNOWN;
 		else
@@ -281,7 +282,9 @@ __noinline int capture_texts(struct call *call, struct captures *to, __u64 from)
 		long got = read_text((void *)(capture + 1) + used, room, (void *)text);
 		if (got < 0)
 			return -1;
-		used += got;
+		/* Through memory, or the verifier follows every sum of lengths. */
+		call->length = used + got;
+		used = *(volatile __u64 *)&call->length;
 	}
 	if (used > CAPTURE_BYTES)
 		used = CAPTURE_BYTES;
@@ -338,7 +341,7 @@ static __always_inline long capture_messages(struct call *call, struct captures 
 	__u64 count = is_received ? received : (__u32)call->args[2];
 	for (__u32 i = 0; i < MESSAGES; i++) {
 		__u32 length = 0;
-		if (i >= count)
+		if (i >= count || (!HAS_5_13 && i >= MESSAGES_OLD))
 			break;
 		if (is_received && bpf_probe_read_user(&length, sizeof(length), (void *)(from + behind)))
 			return -1;
@@ -350,7 +353,7 @@ static __always_inline long capture_messages(struct call *call, struct captures 
 }
 
 /* Makes the capture of one rule; not 0 when it is to be tried again when the call returns. */
-__noinline int capture_one(struct call *call, struct captures *to, struct rule *rule, __u32 i, __s64 ret)
+__noinline int capture_one(struct call *call, struct captures *to, struct rule *rule, __u32 i)
 {
 	if (!call || !to || !rule || i >= RULE_CAPTURES)
 		return 0;
@@ -362,6 +365,7 @@ __noinline int capture_one(struct call *call, struct captures *to, struct rule *
 	__u64 from = call->args[arg];
 	if (!from)
 		return 0;
+	__s64 ret = call->ret;
 	__u64 filled = how->at_exit ? ret : -1;
 	if (how->kind == CAPTURE_MSGHDR)
 		return capture_message(call, to, from, arg, filled);
@@ -440,7 +444,7 @@ __noinline int capture_at_enter(struct call *call, struct captures *to, struct r
 			continue;
 		__u32 captured = call->captured;
 		__u8 captures = call->captures;
-		if (capture_one(call, to, rule, i, 0)) {
+		if (capture_one(call, to, rule, i)) {
 			call->retry |= 1 << i;
 			call->captured = captured;
 			call->captures = captures;
@@ -454,6 +458,7 @@ __noinline int capture_at_exit(struct call *call, struct captures *to, struct ru
 	if (!call || !to || !rule)
 		return 0;
 	call->is_over = true;
+	call->ret = ret;
 	for (__u32 i = 0; i < RULE_CAPTURES; i++) {
 		if (i >= rule->captures)
 			break;
@@ -461,7 +466,7 @@ __noinline int capture_at_exit(struct call *call, struct captures *to, struct ru
 		/* A call that failed has filled nothing. */
 		bool filled = rule->capture[i].at_exit && ret >= 0;
 		if (again || filled)
-			capture_one(call, to, rule, i, ret);
+			capture_one(call, to, rule, i);
 	}
 	return 0;
 }

@@ -111,7 +111,7 @@ static __always_inline struct captures *captures_of(struct task_struct *task, __
 	struct captures_place *place = bpf_map_lookup_elem(&captured, &index);
 	if (place && place->owner == key)
 		return &place->captures;
-	return bpf_task_storage_get(&captured_elsewhere, task, NULL, 0);
+	return captures_elsewhere(task, 0);
 }
 
 /* A call that was seen beginning. False if there is none. */

@@ -31,6 +31,9 @@
 #define TEXTS 16
 /* Messages of a vector of messages. */
 #define MESSAGES 8
+/* Kernels before 5.13 verify them again wherever they are captured, and look at a million instructions only. */
+#define IOVECS_OLD 2
+#define MESSAGES_OLD 1
 #define CAPTURES_SLACK (2 * CAPTURE_BYTES + 64)
 /* Of most calls' captures, copied without asking how much there is. */
 #define FIRST_CAPTURED_BYTES 64
@@ -59,21 +62,33 @@ const volatile bool preemptible = false; /* another task may run in the middle o
 const volatile __u32 segments_per_cpu = 1;
 const volatile __u32 cpus = 1;
 
-/* Makes what was written before visible to other CPUs before the value. */
+/*
+ * Makes what was written before visible to other CPUs before the value. x86 does so anyway. Old kernels have nothing for arm64: who
+ * reads a ring there within nanoseconds of a write may see a record that is not whole; when the recording is over, nobody does.
+ */
 static __always_inline void publish(__u32 *to, __u32 value)
 {
 #if defined(__TARGET_ARCH_arm64)
-	__sync_lock_test_and_set(to, value);
-#else
+	if (HAS_5_13) {
+		__sync_lock_test_and_set(to, value);
+		return;
+	}
+#endif
 	barrier();
 	*(volatile __u32 *)to = value;
-#endif
 }
 
 /* Makes a value visible to other CPUs before what is written afterwards. */
 static __always_inline void publish_wide(__u64 *to, __u64 value)
 {
-	__sync_lock_test_and_set(to, value);
+#if defined(__TARGET_ARCH_arm64)
+	if (HAS_5_13) {
+		__sync_lock_test_and_set(to, value);
+		return;
+	}
+#endif
+	*(volatile __u64 *)to = value;
+	barrier();
 }
 
 struct control control SEC(".data.control");
@@ -198,6 +213,7 @@ struct call {
 	__u64 start_boot_ns;
 	__u64 args[RECORD_ARGS];
 	__u64 length; /* of what is being captured */
+	__s64 ret; /* once it is over; here, where the verifier does not follow each value */
 	__u32 slot;
 	__u32 epoch;
 	__u32 number;
@@ -205,6 +221,7 @@ struct call {
 	__u32 tid; /* of the thread that makes the call: an execve can change it */
 	__u32 room; /* for an address that the kernel fills in: what the caller had room for */
 	__u32 captured; /* bytes of its captures so far */
+	__u32 at; /* where its record goes; on old kernels only */
 	__u8 flags; /* enum record_flags */
 	__u8 abi;
 	__u8 arg_count;
@@ -230,6 +247,7 @@ struct call_place {
 	__u64 owner; /* key of the task; 0 for nobody */
 	struct call call;
 	struct noted_thread noted;
+	__u64 takers; /* see take_place */
 	/* What most calls have to capture when they begin, one path, with room for its NUL. Others have a captures_place. */
 	__u8 path[sizeof(struct capture) + CAPTURE_BYTES + 4];
 };
@@ -258,6 +276,7 @@ struct captures {
 
 struct captures_place {
 	__u64 owner;
+	__u64 takers;
 	struct captures captures;
 };
 

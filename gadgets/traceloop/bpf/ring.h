@@ -82,14 +82,11 @@ static __always_inline struct segment *segment_with_room(struct part *part)
 	return segment;
 }
 
-/* Says whose records follow, unless the segment says so already. The number of bytes written. */
-static __always_inline __u32 note_thread(struct thread_note *note, __u64 segment, struct call_place *place,
-					   struct task_struct *task)
+static __always_inline __u32 note_as(struct thread_note *note, __u64 segment, struct call_place *place, __u32 pid,
+				     __u64 first, __u64 second)
 {
 	struct noted_thread *noted = &place->noted;
-	__u32 tid = place->call.tid, pid = task->tgid;
-	__u64 *comm = (__u64 *)task->comm;
-	__u64 first = comm[0], second = comm[1];
+	__u32 tid = place->call.tid;
 
 	if (noted->segment == segment && noted->tid == tid && noted->pid == pid && noted->comm[0] == first &&
 	    noted->comm[1] == second)
@@ -108,6 +105,26 @@ static __always_inline __u32 note_thread(struct thread_note *note, __u64 segment
 	((__u64 *)note->comm)[0] = first;
 	((__u64 *)note->comm)[1] = second;
 	return sizeof(*note);
+}
+
+/* Where the name must be read. A function, so that this takes no stack where it is not needed. */
+static __noinline __u32 note_thread_old(struct thread_note *note, __u64 segment, struct call_place *place,
+					struct task_struct *task)
+{
+	__u64 *comm = (__u64 *)task->comm;
+	__u64 first = read_kernel(comm, sizeof(first));
+	__u64 second = read_kernel(comm + 1, sizeof(second));
+	return note_as(note, segment, place, READ(task, tgid), first, second);
+}
+
+/* Says whose records follow, unless the segment says so already. The number of bytes written. */
+static __always_inline __u32 note_thread(struct thread_note *note, __u64 segment, struct call_place *place,
+					 struct task_struct *task)
+{
+	__u64 *comm = (__u64 *)task->comm;
+	if (HAS_5_13)
+		return note_as(note, segment, place, task->tgid, comm[0], comm[1]);
+	return note_thread_old(note, segment, place, task);
 }
 
 /* Says in front of a record what could not be recorded before it. */
@@ -221,6 +238,15 @@ static __always_inline void write_in_segment(struct task_struct *task, const str
 	__u64 segment_id = (__u64)segment->generation << 32 | (part->index * segments_per_cpu + cursor->segment);
 	at += note_loss(data + at, cursor, now);
 	at += note_thread(data + at, segment_id, what->place, task);
+	/* The verifier of old kernels goes through all captures again for each way to this number. */
+	if (!HAS_5_13) {
+		call->at = at;
+		at = *(volatile __u32 *)&call->at;
+		if (at > SEGMENT_DATA_BYTES - RECORD_ROOM + sizeof(struct thread_note) + sizeof(struct loss_note))
+			return;
+		/* A copy that was put away does not learn of the limit. */
+		barrier_var(at);
+	}
 	struct record *record = data + at;
 	/* Through memory: the verifier forgets the many ways to this number, and follows only one from here. */
 	record->bytes = write_head(data + at, call, now, what->ret);

@@ -21,7 +21,7 @@ static __always_inline __u64 key_of_regs(struct pt_regs *regs)
 /* The same for a task that has made a call before; of the others it is the key of nobody. */
 static __always_inline __u64 key_of_task(struct task_struct *task)
 {
-	return (__u64)task->stack + shared.regs_at;
+	return (__u64)READ(task, stack) + shared.regs_at;
 }
 
 /* Where to look in a table of `entries`, a power of two. */
@@ -39,7 +39,7 @@ static __always_inline __u32 index_of(__u64 key, __u32 entries)
 
 static __always_inline __u8 abi_of(struct task_struct *task, __u32 *number)
 {
-	if (task->thread_info.status & TS_COMPAT)
+	if (READ(task, thread_info.status) & TS_COMPAT)
 		return ABI_I386;
 	/* -1 has the bit, too, and is no x32 call. */
 	if ((*number & X32_BIT) && *number != (__u32)-1) {
@@ -79,7 +79,7 @@ static __always_inline void read_args(__u64 *args, struct pt_regs *regs, __u8 ab
 
 static __always_inline __u8 abi_of(struct task_struct *task, __u32 *number)
 {
-	return task->thread_info.flags & (1UL << TIF_32BIT) ? ABI_ARM : ABI_ARM64;
+	return READ(task, thread_info.flags) & (1UL << TIF_32BIT) ? ABI_ARM : ABI_ARM64;
 }
 
 static __always_inline __u32 number_of(struct pt_regs *regs)

@@ -5,11 +5,37 @@
 
 #include "which.h"
 
+/* The cgroup of the present task, for kernels without a helper that tells those above it. */
+static __always_inline struct cgroup *cgroup_of(struct task_struct *task)
+{
+	struct css_set *cgroups = READ(task, cgroups);
+	return READ(cgroups, dfl_cgrp);
+}
+
+/* The id of the cgroup at a level above the present task's; 0 if there is none. */
+static __always_inline __u64 cgroup_at(struct cgroup *cgroup, int level)
+{
+	if (HAS_5_13)
+		return bpf_get_current_ancestor_cgroup_id(level);
+	if (level > READ(cgroup, level))
+		return 0;
+	__u64 ids = bpf_core_field_offset(struct cgroup___before_6_1, ancestor_ids);
+	return read_kernel((void *)cgroup + ids + level * sizeof(__u64), sizeof(__u64));
+}
+
+/* The id of the cgroup that the present task is in. */
+static __always_inline __u64 present_cgroup(struct task_struct *task)
+{
+	return HAS_5_13 ? task->cgroups->dfl_cgrp->kn->id : bpf_get_current_cgroup_id();
+}
+
 static struct recorded *find_recorded(struct task_struct *task)
 {
+	struct cgroup *lowest = HAS_5_13 ? NULL : cgroup_of(task);
+
 	/* From the root down: a container inside a recorded one belongs to the outer one. */
 	for (int level = 1; level < CGROUP_LEVELS; level++) {
-		__u64 cgroup = bpf_get_current_ancestor_cgroup_id(level);
+		__u64 cgroup = cgroup_at(lowest, level);
 		if (!cgroup)
 			break;
 		struct recorded *recorded = bpf_map_lookup_elem(&recorded_cgroups, &cgroup);
@@ -53,7 +79,7 @@ static struct recorded *claim_slot(struct task_struct *task, __u64 cgroup)
 /* Gives a slot to the container that has begun with the execve that has just succeeded, if one has. */
 static __always_inline struct recorded *claim_begun(struct task_struct *task)
 {
-	__u64 cgroup = task->cgroups->dfl_cgrp->kn->id;
+	__u64 cgroup = present_cgroup(task);
 	if (!control.claiming)
 		return NULL;
 	struct new_cgroup *new = bpf_map_lookup_elem(&new_cgroups, &cgroup);
@@ -83,7 +109,7 @@ static __always_inline bool holds(struct verdict *verdict, __u64 key)
 {
 	if (verdict->key != key || verdict->generation != generation() || verdict->check != check_of(verdict))
 		return false;
-	return !verdict->mntns || verdict->mntns == mntns_of(bpf_get_current_task_btf());
+	return !verdict->mntns || verdict->mntns == mntns_of(current_task());
 }
 
 /* Finds out who records the tasks of this cgroup. False if the answer must not be kept. */
@@ -119,11 +145,11 @@ static __always_inline bool judge(struct task_struct *task, struct verdict *verd
 /* Finds out who records the present task, which has made call `number`, and keeps the answer. */
 __noinline __u64 find_owner(struct verdict *place, __u64 key, __u32 number)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 	if (!place)
 		return NOBODY;
-	shared.regs_at = key - (__u64)task->stack;
-	__u64 cgroup = task->cgroups->dfl_cgrp->kn->id;
+	shared.regs_at = key - (__u64)READ(task, stack);
+	__u64 cgroup = present_cgroup(task);
 	if (!control.recording) {
 		/* Kept, so that this call is not taken for one that began before the recording. */
 		struct verdict nobody = { .key = key, .generation = generation(), .owner = NOBODY };

@@ -11,6 +11,9 @@
 #include <gizmo/types.h>
 #include <stdbool.h>
 
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
 #define KERNEL_VIEW __attribute__((preserve_access_index))
 
 struct ns_common {
@@ -45,6 +48,10 @@ struct cgroup {
 	int level;
 	struct kernfs_node *kn;
 	struct cgroup_root *root;
+} KERNEL_VIEW;
+
+struct cgroup___before_6_1 {
+	unsigned long long ancestor_ids[1]; /* as many as there are levels */
 } KERNEL_VIEW;
 
 struct css_set {
@@ -119,5 +126,43 @@ struct pt_regs {
 #else
 #error "unknown target architecture"
 #endif
+
+/*
+ * Linux 5.13 has everything that the programs would like to have: atomic operations that answer (5.12), the current task with its
+ * type (5.11) and task storage for tracing programs (5.13). It is known by a helper that came with the last of them. libbpf puts the
+ * answer, found in the kernel's BTF, into the program, and the verifier takes out what is not for this kernel.
+ */
+enum bpf_func_id___5_13 {
+	BPF_FUNC_for_each_map_elem___5_13 = 164,
+};
+#define HAS_5_13 bpf_core_enum_value_exists(enum bpf_func_id___5_13, BPF_FUNC_for_each_map_elem___5_13)
+
+/* The current task. Old kernels give its address only: its members are to be read with READ. */
+static __always_inline struct task_struct *current_task(void)
+{
+	if (HAS_5_13)
+		return bpf_get_current_task_btf();
+	return (struct task_struct *)bpf_get_current_task();
+}
+
+/* A function, so that what is read does not take stack from those who read. */
+static __noinline __attribute__((unused)) __u64 read_kernel(const void *from, __u32 bytes)
+{
+	__u64 value = 0;
+	bpf_probe_read_kernel(&value, bytes, from);
+	return value;
+}
+
+/* A member of the current task, or of what it points to: a number or a pointer. All of these machines are little endian. */
+#define READ(from, member)                                                       \
+	({                                                                               \
+		__typeof__((from)->member) value_;                                       \
+		if (HAS_5_13)                                                            \
+			value_ = (from)->member;                                         \
+		else                                                                     \
+			value_ = (__typeof__(value_))read_kernel(                        \
+				__builtin_preserve_access_index(&(from)->member), sizeof(value_)); \
+		value_;                                                                  \
+	})
 
 #endif

@@ -26,8 +26,11 @@ struct new_cgroup {
 static __always_inline __u32 mntns_of(struct task_struct *task)
 {
 	/* A task that is ending has none. */
-	struct nsproxy *nsproxy = task->nsproxy;
-	return nsproxy ? nsproxy->mnt_ns->ns.inum : 0;
+	struct nsproxy *nsproxy = READ(task, nsproxy);
+	if (!nsproxy)
+		return 0;
+	struct mnt_namespace *mntns = READ(nsproxy, mnt_ns);
+	return READ(mntns, ns.inum);
 }
 
 /* The v2 hierarchy is the one that has always been there. */

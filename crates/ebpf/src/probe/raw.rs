@@ -147,6 +147,22 @@ pub(super) fn copy(to: u8, from: u8) -> bpf_insn {
     instruction(0xbf, to, from, 0)
 }
 
+/// `*(u64 *)(to + offset) = from`
+pub(super) fn store(to: u8, from: u8, offset: i16) -> bpf_insn {
+    bpf_insn {
+        off: offset,
+        ..instruction(0x7b, to, from, 0)
+    }
+}
+
+/// The same, and `from` is what was there before. BPF_XCHG is the operation.
+pub(super) fn exchange(to: u8, from: u8, offset: i16) -> bpf_insn {
+    bpf_insn {
+        off: offset,
+        ..instruction(0xdb, to, from, 0xe1)
+    }
+}
+
 /// Calls a helper with r1 to r5; its result is in r0.
 pub(super) fn call(helper: sys::bpf_func_id) -> bpf_insn {
     instruction(0x85, 0, 0, helper as i32)
