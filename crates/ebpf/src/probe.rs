@@ -126,10 +126,10 @@ impl Probe {
         self.btf.as_ref().ok_or_else(absent)
     }
 
-    /// Whether a program for a typed tracepoint loads that asks who the current task is (5.11).
+    /// Whether a program for a typed tracepoint loads that asks who the current task is (5.5).
     pub fn tracing_program(&self) -> Answer {
         let code = [
-            raw::call(sys::BPF_FUNC_get_current_task_btf),
+            raw::call(sys::BPF_FUNC_get_current_task),
             raw::set(0, 0),
             raw::exit(),
         ];

@@ -46,13 +46,14 @@ const FEATURES: [Feature; 7] = [
         name: "tracing programs",
         is_needed: true,
         ask: Probe::tracing_program,
-        advice: "use Linux 5.13 or later, with CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF",
+        advice: "use Linux 5.10 or later, with CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF",
     },
     Feature {
         name: "task storage",
-        is_needed: true,
+        is_needed: false,
         ask: Probe::task_storage,
-        advice: "use Linux 5.13 or later, where tracing programs may keep something with each task",
+        advice: "before Linux 5.13 traceloop captures of vectors the first two, of vectors of messages the first, and of calls that were in progress before \
+                 the recording nothing; all else is recorded",
     },
     Feature {
         name: "maps of maps",
