@@ -128,7 +128,8 @@ fn lacking(probe: &Probe, names: &[&str]) -> Option<Refusal> {
 pub(super) fn traceloop(probe: &Probe) -> Check {
     match lacking(probe, &TRACELOOP) {
         None => {
-            let with_few = if probe.trampoline().is_ok() {
+            // Storage of tasks came with what such programs need besides.
+            let with_few = if probe.trampoline().is_ok() && probe.task_storage().is_ok() {
                 "at functions of the kernel instead of the first two"
             } else {
                 "the same, since programs cannot stand at functions here"

@@ -4,7 +4,7 @@
 //! numbers that are no calls, since no function is reached.
 
 use gizmo_guest::{
-    Error, info, params, program_misses, set_config, set_constant, syscall_function,
+    Error, info, params, program_misses, set_config, set_constant, symbol_exists, syscall_function,
 };
 use gizmo_syscalls::{capture, table};
 
@@ -12,6 +12,10 @@ use crate::filter::Filter;
 
 /// Pairs of programs for functions in the object (`bpf/functions.h`).
 const SLOTS: usize = 16;
+
+/// Programs that can be preempted need operations that older kernels do not have; this function came with them in 5.13, by which
+/// the programs know such kernels, too (`HAS_5_13`).
+const SINCE_5_13: &str = "bpf_for_each_map_elem";
 
 /// A function of the kernel that implements selected calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,6 +136,9 @@ fn all_functions(filter: &Filter) -> Result<Vec<Function>, Error> {
     if filter.selected.is_empty() {
         return refused("it is for a few calls; select them with `--syscall-filters`");
     }
+    if !symbol_exists(SINCE_5_13) {
+        return refused("it needs Linux 5.13 or later");
+    }
     let found = find(filter)?;
     match found.functions.len() {
         0 => refused(
@@ -154,7 +161,7 @@ fn all_functions(filter: &Filter) -> Result<Vec<Function>, Error> {
 
 /// For short lists, where everything that is selected can be seen at functions.
 fn functions_if_cheaper(filter: &Filter) -> Result<Attached, Error> {
-    if filter.selected.is_empty() {
+    if filter.selected.is_empty() || !symbol_exists(SINCE_5_13) {
         return Ok(Attached::Tracepoints);
     }
     let found = find(filter)?;
