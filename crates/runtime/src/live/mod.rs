@@ -1,6 +1,6 @@
 //! Looking at a run without stopping it: what its main loop does for those who ask, and for those who follow.
 //!
-//! Askers come from the run's [`socket`], a signal or a clock. All are served on the thread of the main loop, one after the
+//! Askers come from the run's socket, a signal or a clock. All are served on the thread of the main loop, one after the
 //! other: guests answer one at a time, and what is recorded waits in the kernel meanwhile. `asker.rs` sees to it that nobody
 //! holds the loop up for long. Without followers and `--every` nothing wakes up.
 
