@@ -4,7 +4,8 @@
 //! numbers that are no calls, since no function is reached.
 
 use gizmo_guest::{
-    Error, info, params, program_misses, set_config, set_constant, symbol_exists, syscall_function,
+    Error, debug, info, params, program_misses, set_config, set_constant, symbol_exists,
+    syscall_function,
 };
 use gizmo_syscalls::{capture, table};
 
@@ -68,10 +69,16 @@ impl Attached {
                 attach(&returns(slot), &function.name)?;
             }
         }
-        info!(
+        let said = format!(
             "recording at the kernel's {} (calls that seccomp denies are not seen there; --attach tracepoint sees them)",
             names(functions)
         );
+        // What a command does is shown where this would be said.
+        if gizmo_guest::follows_command()? {
+            debug!("{said}");
+        } else {
+            info!("{said}");
+        }
         // Programs at functions can be preempted by others.
         set_constant("preemptible", 1u8)
     }
