@@ -36,7 +36,7 @@ pub(crate) fn install(folder: &Path) -> anyhow::Result<PathBuf> {
         fs::create_dir_all(folder)?;
         shell::run(
             Command::new("python3")
-                .args(["-m", "venv"])
+                .args(["-m", "venv", "--clear"])
                 .arg(&environment),
         )?;
         shell::run(Command::new(programs.join("pip")).args(["install", "--quiet", RUNNER]))?;
