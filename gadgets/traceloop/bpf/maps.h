@@ -63,33 +63,26 @@ const volatile __u32 segments_per_cpu = 1;
 const volatile __u32 cpus = 1;
 
 /*
- * Makes what was written before visible to other CPUs before the value. x86 does so anyway. Old kernels have nothing for arm64: who
- * reads a ring there within nanoseconds of a write may see a record that is not whole; when the recording is over, nobody does.
+ * Writes a value so that other CPUs see what was written before it not after it, and what is written afterwards not before it. x86
+ * keeps that order anyway. Old kernels have nothing for arm64: who reads a ring there within nanoseconds of a write may see a record
+ * that is not whole; when the recording is over, nobody does.
  */
-static __always_inline void publish(__u32 *to, __u32 value)
-{
 #if defined(__TARGET_ARCH_arm64)
-	if (HAS_5_13) {
-		__sync_lock_test_and_set(to, value);
-		return;
-	}
+#define publish(to, value)                                                         \
+	({                                                                         \
+		if (HAS_5_13)                                                      \
+			__sync_lock_test_and_set(to, value);                       \
+		else                                                               \
+			*(volatile __typeof__(*(to)) *)(to) = value;               \
+	})
+#else
+#define publish(to, value)                                                         \
+	({                                                                         \
+		barrier();                                                         \
+		*(volatile __typeof__(*(to)) *)(to) = value;                       \
+		barrier();                                                         \
+	})
 #endif
-	barrier();
-	*(volatile __u32 *)to = value;
-}
-
-/* Makes a value visible to other CPUs before what is written afterwards. */
-static __always_inline void publish_wide(__u64 *to, __u64 value)
-{
-#if defined(__TARGET_ARCH_arm64)
-	if (HAS_5_13) {
-		__sync_lock_test_and_set(to, value);
-		return;
-	}
-#endif
-	*(volatile __u64 *)to = value;
-	barrier();
-}
 
 struct control control SEC(".data.control");
 struct claims claims SEC(".data.claims");

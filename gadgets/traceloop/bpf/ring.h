@@ -73,7 +73,7 @@ static __always_inline struct segment *segment_with_room(struct part *part)
 	if (!segment)
 		return NULL;
 	/* A reader that copies this segment now looks at the cursor afterwards. */
-	publish_wide(&cursor->turn, cursor->turn + 1);
+	publish(&cursor->turn, cursor->turn + 1);
 	segment->generation++;
 	segment->committed = 0;
 	segment->first_sequence = cursor->sequence;
