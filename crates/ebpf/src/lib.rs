@@ -8,7 +8,6 @@ mod bpf_map;
 mod discover;
 mod error;
 mod floor;
-mod functions;
 mod iter;
 mod libbpf_log;
 mod object;
@@ -25,7 +24,6 @@ pub use bpf_map::possible_cpus;
 pub use discover::{Declared, Tracer};
 pub use error::{Error, ErrorKind};
 pub use floor::Floor;
-pub use functions::kernel_functions;
 pub use object::{EbpfLayer, ProgramInfo, create_map};
 pub use starts::{Seen, Start, StartEvents, Starts};
 
