@@ -7,6 +7,7 @@ use gizmo_guest::{
     Error, debug, info, params, program_misses, set_config, set_constant, symbol_exists,
     syscall_function,
 };
+use gizmo_syscalls::selection::abis_of_kernel;
 use gizmo_syscalls::{capture, table};
 
 use crate::filter::Filter;
@@ -168,7 +169,10 @@ fn all_functions(filter: &Filter) -> Result<Vec<Function>, Error> {
 
 /// For short lists, where everything that is selected can be seen at functions.
 fn functions_if_cheaper(filter: &Filter) -> Result<Attached, Error> {
-    if filter.selected.is_empty() || !symbol_exists(SINCE_5_13) {
+    // A function serves one call, in each ABI at most. Longer lists need not be looked up.
+    let most = SLOTS * abis_of_kernel(filter.native).len();
+    let is_possible = (1..=most).contains(&filter.selected.len());
+    if !is_possible || !symbol_exists(SINCE_5_13) {
         return Ok(Attached::Tracepoints);
     }
     let found = find(filter)?;

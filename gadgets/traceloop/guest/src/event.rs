@@ -75,8 +75,17 @@ pub struct Container<'a> {
     pub mntns_id: u64,
 }
 
-/// The data sources and their fields.
+/// The data sources.
 pub struct Events {
+    fields: Fields,
+    losses: Losses,
+    known: BTreeMap<(Abi, u32, u16), Known>,
+    decoded: Decoded,
+    batch: Batch,
+}
+
+/// The fields of a call.
+struct Fields {
     timestamp: Field<u64>,
     mntns_id: Field<u64>,
     cgroup_id: Field<u64>,
@@ -91,18 +100,33 @@ pub struct Events {
     error: Field<Text>,
     duration: Option<Field<u64>>,
     args: Field<Text>,
-    losses: Losses,
     unfinished: Field<bool>,
     at_least: Field<bool>,
-    known: BTreeMap<(Abi, u32, u16), Known>,
-    decoded: Decoded,
-    batch: Batch,
 }
 
-impl Events {
-    /// Creates the data sources.
-    pub fn register() -> Result<Self, Error> {
-        let source = DataSource::new("traceloop", DataSourceKind::Single)?;
+/// What stands in them.
+struct Row<'a> {
+    container: Container<'a>,
+    start_boot_ns: u64,
+    duration_ns: u64,
+    cpu: u32,
+    pid: u32,
+    tid: u32,
+    comm: &'a [u8],
+    abi: Abi,
+    name: &'a str,
+    texts: &'a Texts,
+    unfinished: Option<Unfinished>,
+}
+
+/// Of a call that has not returned.
+struct Unfinished {
+    /// Its beginning was not seen.
+    at_least: bool,
+}
+
+impl Fields {
+    fn register(source: DataSource) -> Result<Self, Error> {
         Ok(Self {
             timestamp: tagged(source, "timestamp_raw", "type:gadget_timestamp")?,
             mntns_id: tagged(source, "mntns_id", "type:gadget_mntns_id")?,
@@ -120,9 +144,45 @@ impl Events {
                 .then(|| tagged(source, "duration_raw", "type:gadget_duration"))
                 .transpose()?,
             args: source.add_field("args")?,
-            losses: Losses::register()?,
             unfinished: source.add_field("unfinished")?,
             at_least: source.add_field("at_least")?,
+        })
+    }
+
+    fn put(&self, call: &Row<'_>, batch: &mut Batch) -> Result<(), Error> {
+        let mut row = batch.row();
+        self.timestamp.put(&mut row, call.start_boot_ns);
+        self.mntns_id.put(&mut row, call.container.mntns_id);
+        self.cgroup_id.put(&mut row, call.container.cgroup_id);
+        self.cpu
+            .put(&mut row, u16::try_from(call.cpu).unwrap_or(u16::MAX));
+        self.pid.put(&mut row, call.pid);
+        self.tid.put(&mut row, call.tid);
+        self.comm.put(&mut row, &String::from_utf8_lossy(call.comm));
+        self.abi.put(&mut row, call.abi.name());
+        self.syscall.put(&mut row, call.name);
+        self.parameters.put(&mut row, &call.texts.parameters);
+        self.ret.put(&mut row, &call.texts.ret);
+        self.error.put(&mut row, call.texts.error);
+        if let Some(duration) = self.duration {
+            duration.put(&mut row, call.duration_ns);
+        }
+        self.args.put(&mut row, &call.texts.args);
+        if let Some(unfinished) = &call.unfinished {
+            self.unfinished.put(&mut row, true);
+            self.at_least.put(&mut row, unfinished.at_least);
+        }
+        row.add()
+    }
+}
+
+impl Events {
+    /// Creates the data sources.
+    pub fn register() -> Result<Self, Error> {
+        let source = DataSource::new("traceloop", DataSourceKind::Single)?;
+        Ok(Self {
+            fields: Fields::register(source)?,
+            losses: Losses::register()?,
             known: BTreeMap::new(),
             decoded: Decoded::new(),
             batch: source.new_batch(),
@@ -155,26 +215,20 @@ impl Events {
             known.decoder.decode(&call, texts);
         });
 
-        let mut row = self.batch.row();
-        self.timestamp.put(&mut row, record.start_boot_ns);
-        self.mntns_id.put(&mut row, container.mntns_id);
-        self.cgroup_id.put(&mut row, container.cgroup_id);
-        self.cpu
-            .put(&mut row, u16::try_from(cpu).unwrap_or(u16::MAX));
-        self.pid.put(&mut row, thread.pid);
-        self.tid.put(&mut row, record.tid);
-        self.comm
-            .put(&mut row, &String::from_utf8_lossy(thread.comm()));
-        self.abi.put(&mut row, call_abi.name());
-        self.syscall.put(&mut row, &known.name);
-        self.parameters.put(&mut row, &texts.parameters);
-        self.ret.put(&mut row, &texts.ret);
-        self.error.put(&mut row, texts.error);
-        if let Some(duration) = self.duration {
-            duration.put(&mut row, record.duration_ns);
-        }
-        self.args.put(&mut row, &texts.args);
-        row.add()
+        let row = Row {
+            container,
+            start_boot_ns: record.start_boot_ns,
+            duration_ns: record.duration_ns,
+            cpu,
+            pid: thread.pid,
+            tid: record.tid,
+            comm: thread.comm(),
+            abi: call_abi,
+            name: &known.name,
+            texts,
+            unfinished: None,
+        };
+        self.fields.put(&row, &mut self.batch)
     }
 
     /// Emits what waits in the batch.
@@ -294,26 +348,22 @@ impl Events {
         known.decoder.decode(&unfinished, &mut texts);
         let start_boot_ns = call.latest_start_boot_ns(recorded_boot_ns);
 
-        let mut row = self.batch.row();
-        self.timestamp.put(&mut row, start_boot_ns);
-        self.mntns_id.put(&mut row, container.mntns_id);
-        self.cgroup_id.put(&mut row, container.cgroup_id);
-        self.cpu
-            .put(&mut row, u16::try_from(call.cpu).unwrap_or(u16::MAX));
-        self.pid.put(&mut row, call.pid);
-        self.tid.put(&mut row, call.tid);
-        self.comm.put(&mut row, &String::from_utf8_lossy(call.comm));
-        self.abi.put(&mut row, call_abi.name());
-        self.syscall.put(&mut row, &known.name);
-        self.parameters.put(&mut row, &texts.parameters);
-        self.ret.put(&mut row, &texts.ret);
-        if let Some(duration) = self.duration {
-            duration.put(&mut row, call.now_boot_ns.saturating_sub(start_boot_ns));
-        }
-        self.args.put(&mut row, &texts.args);
-        self.unfinished.put(&mut row, true);
-        self.at_least.put(&mut row, call.is_begun_before);
-        row.add()
+        let row = Row {
+            container,
+            start_boot_ns,
+            duration_ns: call.now_boot_ns.saturating_sub(start_boot_ns),
+            cpu: call.cpu,
+            pid: call.pid,
+            tid: call.tid,
+            comm: call.comm,
+            abi: call_abi,
+            name: &known.name,
+            texts: &texts,
+            unfinished: Some(Unfinished {
+                at_least: call.is_begun_before,
+            }),
+        };
+        self.fields.put(&row, &mut self.batch)
     }
 }
 

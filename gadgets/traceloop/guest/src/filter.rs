@@ -13,15 +13,6 @@ pub struct Filter {
     pub selected: Vec<Selected>,
 }
 
-impl Default for Filter {
-    fn default() -> Self {
-        Self {
-            native: Abi::X86_64,
-            selected: Vec::new(),
-        }
-    }
-}
-
 impl Filter {
     /// Reads, parses and resolves the parameter.
     pub fn from_param() -> Result<Self, Error> {
