@@ -10,7 +10,7 @@ fast=/run/gizmo-vm
 mkdir -p "$fast"
 mount -t tmpfs none "$fast"
 mkdir "$fast/tmp" "$fast/bin"
-export TMPDIR="$fast/tmp" GIZMO_FIXTURES="$fast/fixtures" GIZMO_SMALL_LOOPS=1
+export TMPDIR="$fast/tmp" GIZMO_FIXTURES="$fast/fixtures" GIZMO_SMALL_LOOPS=1 GIZMO_HAS_TRAMPOLINES=1
 cp -r "$fixtures" "$GIZMO_FIXTURES"
 # Test binaries know the path of `gizmo`, so copies take the places of the originals.
 while read -r path; do

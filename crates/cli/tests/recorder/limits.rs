@@ -7,7 +7,7 @@ use crate::flood::{Flood, LONGEST, record_flood};
 use crate::recording::{LIMIT, turn};
 use crate::shown::{Arg, Call, Reason};
 use crate::size::said;
-use crate::start::{Marker, contain};
+use crate::start::Marker;
 
 const MIB: u64 = 1 << 20;
 
@@ -45,10 +45,7 @@ fn all_rings_together_keep_to_the_budget() {
     let flags = ["--ring-size", "1M", "--memory-budget", "8M"];
     let filter = ["--syscall-filters", "execve,lseek,exit_group"];
     let recording = turn.record(&[&flags[..], &filter].concat());
-    let start = |number| {
-        let (child, cgroup) = contain(&cgroups, number, &[fixture.program()]);
-        (Marker::new(child), cgroup)
-    };
+    let start = |number| Marker::contained(&cgroups, number, &fixture);
     let mut crowd: Vec<(Marker, u64)> = (0..RINGS + 4).map(start).collect();
     crowd.iter_mut().for_each(|(marker, _)| marker.mark(1));
     let all: Vec<u64> = crowd.iter().map(|(_, cgroup)| *cgroup).collect();

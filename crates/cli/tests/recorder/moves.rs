@@ -7,7 +7,7 @@ use gizmo_test_runtimes::Cgroups;
 use crate::fixture::{Fixture, Link};
 use crate::recording::turn;
 use crate::shown::Call;
-use crate::start::{Marker, contain, finish};
+use crate::start::{Marker, finish};
 
 const FILTER: [&str; 2] = ["--syscall-filters", "lseek"];
 
@@ -27,10 +27,8 @@ fn moves_between_cgroups_are_noticed_at_once() {
     let cgroups = Cgroups::new();
     let recording = turn.record(&FILTER);
     let [a, b] = [0, 1].map(Cgroups::id);
-    let (child, first) = contain(&cgroups, 0, &[fixture.program()]);
-    let mut marker = Marker::new(child);
-    let (child, second) = contain(&cgroups, 1, &[fixture.program()]);
-    let mut stays = Marker::new(child);
+    let (mut marker, first) = Marker::contained(&cgroups, 0, &fixture);
+    let (mut stays, second) = Marker::contained(&cgroups, 1, &fixture);
     // Threads, too, whose answers are remembered one by one.
     marker.mark(1);
     marker.tell("thread");
@@ -70,8 +68,7 @@ fn who_moves_in_is_recorded_from_then_on() {
     let fixture = Fixture::compile("marks", Link::Static);
     let cgroups = Cgroups::new();
     let recording = turn.record(&FILTER);
-    let (child, cgroup) = contain(&cgroups, 0, &[fixture.program()]);
-    let mut inside = Marker::new(child);
+    let (mut inside, cgroup) = Marker::contained(&cgroups, 0, &fixture);
     let mut guest = outside(&fixture);
     inside.mark(1);
     guest.mark(2);
@@ -105,8 +102,7 @@ fn a_new_mount_namespace_leaves_a_process_in_its_container() {
     let fixture = Fixture::compile("marks", Link::Static);
     let cgroups = Cgroups::new();
     let recording = turn.record(&FILTER);
-    let (child, cgroup) = contain(&cgroups, 0, &[fixture.program()]);
-    let mut marker = Marker::new(child);
+    let (mut marker, cgroup) = Marker::contained(&cgroups, 0, &fixture);
     marker.mark(1);
     marker.tell("unshare");
     marker.mark(2);
@@ -124,8 +120,7 @@ fn who_enters_only_the_mount_namespace_is_not_recorded() {
     let fixture = Fixture::compile("marks", Link::Static);
     let cgroups = Cgroups::new();
     let recording = turn.record(&FILTER);
-    let (child, cgroup) = contain(&cgroups, 0, &[fixture.program()]);
-    let mut inside = Marker::new(child);
+    let (mut inside, cgroup) = Marker::contained(&cgroups, 0, &fixture);
     inside.mark(1);
     let mut guest = outside(&fixture);
     guest.tell(&format!("setns {}", inside.namespace()));

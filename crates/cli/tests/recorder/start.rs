@@ -99,6 +99,13 @@ impl Marker {
         }
     }
 
+    /// As the first process of a new container, whose cgroup is told, too.
+    #[track_caller]
+    pub fn contained(cgroups: &Cgroups, number: usize, fixture: &Fixture) -> (Self, u64) {
+        let (child, cgroup) = contain(cgroups, number, &[fixture.program()]);
+        (Self::new(child), cgroup)
+    }
+
     /// Returns when it is done.
     #[track_caller]
     pub fn tell(&mut self, order: &str) {

@@ -271,13 +271,15 @@ fn nothing_is_in_flight_when_the_command_has_ended() {
     assert_eq!(unfinished(&events), Vec::<&Event>::new());
 }
 
+/// Programs that do nothing but write for some seconds, alone and in each other's way.
+pub(super) const WRITERS: &str =
+    "(for i in 1 2; do timeout 5 yes & timeout 5 yes | cat & done; wait) >/dev/null 2>&1";
+
 #[test]
 #[ignore = "root: loads eBPF programs"]
 fn a_call_is_shown_once_returned_or_unfinished() {
     let turn = turn();
     let file = turn.name("events");
-    // Writers that never stop, alone and in each other's way.
-    let script = "for i in 1 2; do timeout 5 yes & timeout 5 yes | cat & done; wait";
     let ran = turn.trace(
         &[
             "--timeout",
@@ -289,12 +291,18 @@ fn a_call_is_shown_once_returned_or_unfinished() {
             "--output-file",
             &file,
         ],
-        &["sh", "-c", &format!("({script}) >/dev/null 2>&1")],
+        &["sh", "-c", WRITERS],
     );
     assert_eq!(ran.code, Some(0), "{}", ran.stderr());
+    assert_shown_once(read_events(file.as_ref()));
+}
+
+/// A thread's unfinished call begins when all others of it have returned.
+#[track_caller]
+pub(super) fn assert_shown_once(events: Vec<Event>) {
     let mut last_end_ns: BTreeMap<u32, u64> = BTreeMap::new();
     let mut open: BTreeMap<u32, u64> = BTreeMap::new();
-    for event in read_events(file.as_ref()) {
+    for event in events {
         let end_ns = event.timestamp_raw + event.duration_raw;
         if event.unfinished {
             let other = open.insert(event.tid, event.timestamp_raw);

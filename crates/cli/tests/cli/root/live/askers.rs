@@ -7,7 +7,8 @@ use super::{
     Counting, assert_exact, assert_increasing, counted, events, is_loss, lost, number, snapshot,
     wait_until,
 };
-use crate::root::{syscalls, turn};
+use crate::root::inflight::{WRITERS, assert_shown_once};
+use crate::root::{parse_events, syscalls, turn};
 use crate::support::Ran;
 
 /// Only what the shell counts with.
@@ -188,6 +189,33 @@ fn the_filter_of_a_recording_can_be_changed() {
     let mut run = Counting::start(&turn, &["-o", "none"]);
     turn.fails(["filter", "set", "umask"], &["--syscall-filters"]);
     run.end();
+}
+
+/// What has not returned is looked for before the rings are read, and may have when they are.
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn a_snapshot_shows_a_call_once_returned_or_unfinished() {
+    let turn = turn();
+    let mut command = turn.command(["run", "traceloop", "-o", "none"]);
+    // So little that snapshots are shown while the writers write.
+    command.args(["--syscall-filters", "write,read", "--ring-size", "256K"]);
+    command.args(["--", "sh", "-c", WRITERS]);
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    let is_running = || {
+        turn.command(["snapshot"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    };
+    wait_until("the run can be found", is_running);
+    for _ in 0..3 {
+        let ran = turn.ok(["snapshot", "-o", "json"]);
+        let events = parse_events(&ran.stdout());
+        assert!(events.len() > 100, "{} events", events.len());
+        assert_shown_once(events);
+    }
+    assert!(child.wait().unwrap().success());
 }
 
 /// Nobody sees the end of a call that is not selected any more, so nobody may say how it ended, or that it has not.
