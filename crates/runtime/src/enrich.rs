@@ -277,3 +277,46 @@ impl Fields {
             .set_value(element, container.started_at_ns.cast_unsigned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container(cgroup_id: u64, mntns_id: u64) -> Arc<Container> {
+        Arc::new(Container {
+            cgroup_id,
+            mntns_id,
+            ..Container::default()
+        })
+    }
+
+    #[test]
+    fn those_that_run_are_known_however_many_have_ended() {
+        let identities = Identities::default();
+        identities.learn(&container(1, 1));
+        for id in 2..2 + 2 * REMEMBERED as u64 {
+            let ended = container(id, id);
+            identities.learn(&ended);
+            identities.end(&ended);
+        }
+        let is_known = |id| identities.find(id, 0).is_some() && identities.find(0, id).is_some();
+        assert!(is_known(1));
+        let last = 1 + 2 * REMEMBERED as u64;
+        assert!(is_known(last) && is_known(last + 1 - REMEMBERED as u64));
+        assert!(!is_known(last - REMEMBERED as u64) && !is_known(2));
+    }
+
+    #[test]
+    fn a_number_that_was_given_again_stays_with_whom_it_has() {
+        let identities = Identities::default();
+        let (old, new) = (container(1, 7), container(2, 7));
+        identities.learn(&old);
+        identities.end(&old);
+        identities.learn(&new);
+        for id in 100..101 + REMEMBERED as u64 {
+            identities.end(&container(id, id));
+        }
+        assert_eq!(identities.find(0, 7), Some(new));
+        assert_eq!(identities.find(1, 0), None);
+    }
+}
