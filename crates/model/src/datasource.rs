@@ -12,8 +12,8 @@ use crate::field::{Field, FieldMeta, FieldSpec, MemberSpec, Place};
 use crate::packet::{Element, Packet};
 use crate::template::template;
 
-/// Elements kept for reuse; more are given back to the allocator.
-const POOL_ELEMENTS: usize = 256;
+/// Elements kept for reuse, a few hundred of which may be on their way; more are given back to the allocator.
+const POOL_ELEMENTS: usize = 512;
 
 /// Fields of one data source at most; guests are untrusted and may add fields in a loop.
 pub const MAX_FIELDS: usize = 4096;

@@ -16,6 +16,7 @@ mod json;
 mod mode;
 mod notice;
 mod params;
+mod press;
 mod printer;
 mod raw;
 mod sink;

@@ -2,12 +2,13 @@
 //!
 //! This file reads the settings and subscribes; how a packet is laid out is the printer's business.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use gizmo_model::{DataSource, Edge, Flow, Payload, Subscription};
 
 use crate::fields;
 use crate::mode::{self, Mode};
+use crate::press::Press;
 use crate::printer::{Printer, Selection};
 use crate::{Error, SharedWriter, notice};
 
@@ -28,10 +29,9 @@ pub struct Settings {
 /// The data sources of a run, printed.
 #[derive(Debug)]
 pub struct Output {
-    printers: Vec<(Arc<DataSource>, Arc<Mutex<Printer>>)>,
+    press: Arc<Press>,
     modes: Vec<(String, Mode)>,
     warnings: Vec<String>,
-    writer: SharedWriter,
 }
 
 impl Output {
@@ -45,31 +45,38 @@ impl Output {
         writer: SharedWriter,
     ) -> Result<Output, Error> {
         let plan = plan(sources, settings)?;
-        let mut output = Output {
-            printers: Vec::new(),
+        let printed: Vec<_> = plan
+            .printers
+            .iter()
+            .map(|(source, _)| Arc::clone(source))
+            .collect();
+        let press = Arc::new(Press::new(plan.printers, writer));
+        for (printer, source) in printed.iter().enumerate() {
+            subscribe(source, printer, &press)?;
+        }
+        Ok(Output {
+            press,
             modes: plan.modes,
             warnings: plan.warnings,
-            writer,
-        };
-        for (source, printer) in plan.printers {
-            output.subscribe(source, printer)?;
-        }
-        Ok(output)
+        })
     }
 
     /// Prints what comes before the first event: the headers of single data sources, and a clear screen where asked
     /// for. Call it when all operators have added their fields; a row that comes earlier brings its header itself.
     pub fn start(&self) {
-        for (source, printer) in &self.printers {
-            lock(printer).start(source, &self.writer);
-        }
+        self.press
+            .each(|source, printer, writer| printer.start(source, writer));
     }
 
     /// Lets the next row have a header above it again: what follows is a list of its own.
     pub fn start_again(&self) {
-        for (source, printer) in &self.printers {
-            lock(printer).start_again(source.shape());
-        }
+        self.press
+            .each(|source, printer, _| printer.start_again(source.shape()));
+    }
+
+    /// Returns when everything that was emitted is written, or dropped because writing failed.
+    pub fn settle(&self) {
+        self.press.settle();
     }
 
     /// The mode of each data source, by name.
@@ -81,28 +88,24 @@ impl Output {
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
+}
 
-    fn subscribe(&mut self, source: Arc<DataSource>, printer: Printer) -> Result<(), Error> {
-        let printer = Arc::new(Mutex::new(printer));
-        let (state, writer) = (Arc::clone(&printer), self.writer.clone());
-        source
-            .subscribe(Subscription::Packet, PRIORITY, move |source, payload| {
-                if writer.is_closed() {
-                    writer.count_dropped();
-                } else if let Payload::Packet(packet) = payload {
-                    lock(&state).print(source, packet, &writer);
-                }
-                Flow::Continue
-            })
-            .map_err(Error::data_source(source.name()))?;
-        let writer = self.writer.clone();
-        source.on_batch(move |edge| match edge {
-            Edge::Begin => writer.hold(),
-            Edge::End => writer.release(),
-        });
-        self.printers.push((source, printer));
-        Ok(())
-    }
+fn subscribe(source: &DataSource, printer: usize, press: &Arc<Press>) -> Result<(), Error> {
+    let own = Arc::clone(press);
+    source
+        .subscribe(Subscription::Packet, PRIORITY, move |source, payload| {
+            if let Payload::Packet(packet) = payload {
+                own.print(printer, source, packet);
+            }
+            Flow::Continue
+        })
+        .map_err(Error::data_source(source.name()))?;
+    let press = Arc::clone(press);
+    source.on_batch(move |edge| match edge {
+        Edge::Begin => press.begin(),
+        Edge::End => press.end(),
+    });
+    Ok(())
 }
 
 /// What settings come to.
@@ -195,8 +198,4 @@ fn selections(
         Some(error) if !matched => Err(error),
         _ => Ok(selections),
     }
-}
-
-fn lock(printer: &Mutex<Printer>) -> MutexGuard<'_, Printer> {
-    printer.lock().unwrap_or_else(PoisonError::into_inner)
 }

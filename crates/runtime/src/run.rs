@@ -146,6 +146,7 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
     live.finish();
     let stopped = running.stop(detached);
     drop(command);
+    output.settle();
     if writer.dropped() > 0 {
         debug!(events = writer.dropped(), "output closed early");
     }

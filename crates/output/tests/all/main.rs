@@ -1,5 +1,6 @@
 //! Tests of the public interface: data sources in, bytes out.
 
+mod batches;
 mod columns;
 mod detour;
 mod fields;
