@@ -60,6 +60,9 @@ pub(super) fn compile(
     cargo
         .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
         .env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo")
+        // Guests are small, and nothing inlines across crates later on.
+        .env("CARGO_PROFILE_RELEASE_LTO", "fat")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
         // Build scripts run once; a workspace may ask for fast ones for another reason.
         .env("CARGO_PROFILE_RELEASE_BUILD_OVERRIDE_OPT_LEVEL", "0");
     let messages = run(&mut cargo)?;
