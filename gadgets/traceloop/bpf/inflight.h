@@ -44,9 +44,13 @@ enum bpf_func_id___registers {
 	BPF_FUNC_task_pt_regs___registers = 175,
 };
 
+/* Of any architecture; on arm64, where they are most, they have 336. */
+#define REGS_BYTES 512
+
 struct in_flight_room {
 	struct in_flight call;
 	__u8 captures[CAPTURES_BYTES];
+	__u64 regs[REGS_BYTES / sizeof(__u64)];
 };
 
 /* Where an entry is put together. */
@@ -176,12 +180,21 @@ static __always_inline bool is_shown(struct in_flight *to, __u8 abi, __u32 numbe
 	return !filter_on || is_selected(selection.enter, ABI_I386, SUBCALL_RULES + subcall);
 }
 
+/* What a thread has entered the kernel with. Before 5.15 from where those of all threads lie, once one has made a call. */
+static __always_inline struct pt_regs *regs_of(struct in_flight_room *room, struct task_struct *task, __u64 key)
+{
+	if (bpf_core_enum_value_exists(enum bpf_func_id___registers, BPF_FUNC_task_pt_regs___registers))
+		return (struct pt_regs *)bpf_task_pt_regs(task);
+	__u64 bytes = bpf_core_type_size(struct pt_regs);
+	if (!shared.regs_at || bytes > sizeof(room->regs) ||
+	    bpf_probe_read_kernel(room->regs, bytes, (void *)(shared.control_at + key)))
+		return NULL;
+	return (struct pt_regs *)room->regs;
+}
+
 /* A call that began before the thread was recorded. False if there is none. */
 static __always_inline bool describe_unseen(struct in_flight_room *room, struct task_struct *task, __u64 key)
 {
-	/* Kernels without the function, before 5.15, keep this to themselves. */
-	if (!bpf_core_enum_value_exists(enum bpf_func_id___registers, BPF_FUNC_task_pt_regs___registers))
-		return false;
 	struct in_flight *to = &room->call;
 	__u64 sleeps = task->nvcsw;
 	if (!is_asleep(task))
@@ -194,7 +207,7 @@ static __always_inline bool describe_unseen(struct in_flight_room *room, struct 
 	struct verdict *verdict = bpf_map_lookup_elem(&task_verdicts, &index);
 	if (verdict && verdict->key == key && verdict->generation == generation())
 		return false;
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	struct pt_regs *regs = regs_of(room, task, key);
 	if (!regs)
 		return false;
 	__u32 number = number_of(regs);

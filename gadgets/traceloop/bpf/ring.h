@@ -217,6 +217,20 @@ static __always_inline void copy_captures(struct call *call, struct captures *to
 		call->captures = call->captured = 0;
 }
 
+/*
+ * The place of a record in a segment's data, behind the notes. The limit holds anyway; it is for the verifiers of old kernels, which
+ * forget it when the number is put away before it is used.
+ */
+static __always_inline void *record_at(void *data, __u64 at)
+{
+	asm volatile("if %[at] <= %[limit] goto +1\n"
+		     "%[at] = 0\n"
+		     "%[data] += %[at]\n"
+		     : [data] "+r"(data), [at] "+r"(at)
+		     : [limit] "i"(SEGMENT_DATA_BYTES - RECORD_MAX_BYTES - CAPTURES_SLACK));
+	return data;
+}
+
 /* Everything about one record that is to be written. */
 struct writing {
 	struct call_place *place;
@@ -242,14 +256,10 @@ static __always_inline void write_in_segment(struct task_struct *task, const str
 	if (!HAS_5_13) {
 		call->at = at;
 		at = *(volatile __u32 *)&call->at;
-		if (at > SEGMENT_DATA_BYTES - RECORD_ROOM + sizeof(struct thread_note) + sizeof(struct loss_note))
-			return;
-		/* A copy that was put away does not learn of the limit. */
-		barrier_var(at);
 	}
-	struct record *record = data + at;
+	struct record *record = record_at(data, at);
 	/* Through memory: the verifier forgets the many ways to this number, and follows only one from here. */
-	record->bytes = write_head(data + at, call, now, what->ret);
+	record->bytes = write_head((void *)record, call, now, what->ret);
 	__u64 used = *(volatile __u16 *)&record->bytes;
 	if (used > RECORD_HEAD_MAX_BYTES)
 		return;

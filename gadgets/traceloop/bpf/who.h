@@ -149,6 +149,7 @@ __noinline __u64 find_owner(struct verdict *place, __u64 key, __u32 number)
 	if (!place)
 		return NOBODY;
 	shared.regs_at = key - (__u64)READ(task, stack);
+	shared.control_at = (__u64)&control;
 	__u64 cgroup = present_cgroup(task);
 	if (!control.recording) {
 		/* Kept, so that this call is not taken for one that began before the recording. */

@@ -11,6 +11,7 @@
 mod abis;
 mod blocked;
 mod churn;
+mod dump;
 #[path = "../oracle/fixture.rs"]
 mod fixture;
 mod flood;
