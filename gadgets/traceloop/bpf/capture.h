@@ -3,7 +3,7 @@
  * What pointers point to.
  *
  * The functions below that are not static are verified once, on their own, and not again at each call: the many ways
- * through them would otherwise multiply beyond what the verifier looks at.
+ * through them would otherwise multiply beyond what the verifier looks at. Before 5.12 such functions take no pointers.
  */
 #ifndef TRACELOOP_CAPTURE_H
 #define TRACELOOP_CAPTURE_H
@@ -352,10 +352,9 @@ static __always_inline long capture_messages(struct call *call, struct captures 
 	return 0;
 }
 
-/* Makes the capture of one rule; not 0 when it is to be tried again when the call returns. */
-__noinline int capture_one(struct call *call, struct captures *to, struct rule *rule, __u32 i)
+static __always_inline int make_capture(struct call *call, struct captures *to, struct rule *rule, __u32 i)
 {
-	if (!call || !to || !rule || i >= RULE_CAPTURES)
+	if (i >= RULE_CAPTURES)
 		return 0;
 	struct capture_rule *how = &rule->capture[i];
 	__u32 arg = how->arg;
@@ -415,6 +414,23 @@ __noinline int capture_one(struct call *call, struct captures *to, struct rule *
 		return 0;
 	}
 	return keep_capture(call, capture, error);
+}
+
+__noinline int capture_one_new(struct call *call, struct captures *to, struct rule *rule, __u32 i)
+{
+	return call && to && rule ? make_capture(call, to, rule, i) : 0;
+}
+
+/* Finds everything again by the call's key. */
+__noinline int capture_one_old(__u64 key, __u32 i);
+
+/* Makes the capture of one rule; not 0 when it is to be tried again when the call returns. */
+static __always_inline int capture_one(struct call *call, struct captures *to, struct rule *rule, __u32 i)
+{
+	if (HAS_5_13)
+		return capture_one_new(call, to, rule, i);
+	struct call_place *place = (void *)call - offsetof(struct call_place, call);
+	return capture_one_old(place->owner, i);
 }
 
 /* A capture with nothing in it, which says that an argument's memory could not be read. */

@@ -218,17 +218,48 @@ static __always_inline void copy_captures(struct call *call, struct captures *to
 }
 
 /*
- * The place of a record in a segment's data, behind the notes. The limit holds anyway; it is for the verifiers of old kernels, which
- * forget it when the number is put away before it is used.
+ * What is so many bytes behind a place. The limit holds anyway; it is for the verifiers of old kernels, which forget it when the number is put away
+ * before it is used.
  */
-static __always_inline void *record_at(void *data, __u64 at)
+#define behind(place, distance, most)                                       \
+	({                                                                  \
+		void *__to = (place);                                       \
+		__u64 __by = (distance);                                    \
+		asm volatile("if %[by] <= %[limit] goto +1\n"               \
+			     "%[by] = 0\n"                                  \
+			     "%[to] += %[by]\n"                             \
+			     : [to] "+r"(__to), [by] "+r"(__by)             \
+			     : [limit] "i"(most));                          \
+		__to;                                                       \
+	})
+
+/* The last place of a segment's data where a record can begin, behind its notes. */
+#define LAST_RECORD_AT (SEGMENT_DATA_BYTES - RECORD_MAX_BYTES - CAPTURES_SLACK)
+
+/* On old kernels, where it was said where the record is: behind its values. */
+static __always_inline struct captures *captures_in_ring(struct call *call)
 {
-	asm volatile("if %[at] <= %[limit] goto +1\n"
-		     "%[at] = 0\n"
-		     "%[data] += %[at]\n"
-		     : [data] "+r"(data), [at] "+r"(at)
-		     : [limit] "i"(SEGMENT_DATA_BYTES - RECORD_MAX_BYTES - CAPTURES_SLACK));
-	return data;
+	__u32 index = part_index(call->slot);
+	struct cursor *cursor = bpf_map_lookup_elem(&cursors, &index);
+	if (!cursor)
+		return NULL;
+	index = index * segments_per_cpu + cursor->segment;
+	struct segment *segment = bpf_map_lookup_elem(&rings, &index);
+	if (!segment)
+		return NULL;
+	struct record *record = behind(segment->data, call->at, LAST_RECORD_AT);
+	return behind(record, record->bytes, RECORD_HEAD_MAX_BYTES);
+}
+
+__noinline int capture_one_old(__u64 key, __u32 i)
+{
+	struct call_place *place = find_call(key);
+	if (HAS_5_13 || !place)
+		return 0;
+	struct call *call = &place->call;
+	struct captures *to = call->is_over ? captures_in_ring(call) : find_captures(key);
+	struct rule *rule = rule_of(call->abi, call->rule_number);
+	return to && rule ? make_capture(call, to, rule, i) : 0;
 }
 
 /* Everything about one record that is to be written. */
@@ -257,7 +288,7 @@ static __always_inline void write_in_segment(struct task_struct *task, const str
 		call->at = at;
 		at = *(volatile __u32 *)&call->at;
 	}
-	struct record *record = record_at(data, at);
+	struct record *record = behind(data, at, LAST_RECORD_AT);
 	/* Through memory: the verifier forgets the many ways to this number, and follows only one from here. */
 	record->bytes = write_head((void *)record, call, now, what->ret);
 	__u64 used = *(volatile __u16 *)&record->bytes;
