@@ -3,12 +3,29 @@
  * What pointers point to.
  *
  * The functions below that are not static are verified once, on their own, and not again at each call: the many ways
- * through them would otherwise multiply beyond what the verifier looks at. Before 5.12 such functions take no pointers.
+ * through them would otherwise multiply beyond what the verifier looks at. Before 5.12 such functions take no pointers: those
+ * with `old` in their names take the key of a call, and find everything again.
  */
 #ifndef TRACELOOP_CAPTURE_H
 #define TRACELOOP_CAPTURE_H
 
 #include "maps.h"
+
+/*
+ * What is so many bytes behind a place. The limit holds anyway; it is for the verifiers of old kernels, which forget it when the number is put away
+ * before it is used.
+ */
+#define behind(place, distance, most)                                       \
+	({                                                                  \
+		void *__to = (place);                                       \
+		__u64 __by = (distance);                                    \
+		asm volatile("if %[by] <= %[limit] goto +1\n"               \
+			     "%[by] = 0\n"                                  \
+			     "%[to] += %[by]\n"                             \
+			     : [to] "+r"(__to), [by] "+r"(__by)             \
+			     : [limit] "i"(most));                          \
+		__to;                                                       \
+	})
 
 /* Where the next capture goes; NULL when there is no room. */
 static __always_inline struct capture *next_capture(struct call *call, struct captures *to)
@@ -216,20 +233,18 @@ static __always_inline long read_iovecs(struct user_iovec *iov, __u32 vectors, _
 	return 0;
 }
 
-/*
- * The beginning of what the vectors hold, as one capture that was begun and is not kept yet; limit is the number of bytes
- * that a call put into them, or -1.
- */
-__noinline int capture_iovec(struct call *call, struct captures *to, __u64 from, __u64 count, __u64 limit)
+static __always_inline __u64 key_of_call(struct call *call)
 {
-	if (!call || !to)
-		return -1;
+	return ((struct call_place *)((void *)call - offsetof(struct call_place, call)))->owner;
+}
+
+static __always_inline int make_iovec(struct call *call, struct captures *to, __u64 from, __u64 count, __u64 limit)
+{
 	struct user_iovec *iov = scratch_of(to)->iov;
 	struct capture *capture = next_capture(call, to);
 	if (!capture)
 		return -1;
-	__u32 most = HAS_5_13 ? IOVECS : IOVECS_OLD;
-	__u32 vectors = at_most(count, most);
+	__u32 vectors = at_most(count, IOVECS);
 	if (vectors && read_iovecs(iov, vectors, from, is_narrow(call)))
 		return -1;
 	__u64 length = 0;
@@ -246,13 +261,30 @@ __noinline int capture_iovec(struct call *call, struct captures *to, __u64 from,
 		capture->bytes = used;
 	}
 	call->length = length;
-	if (count > most) {
+	if (count > IOVECS) {
 		if (limit == (__u64)-1)
 			capture->flags |= CAPTURE_LENGTH_UNKNOWN;
 		else
 			call->length = limit;
 	}
 	return 0;
+}
+
+__noinline int capture_iovec_new(struct call *call, struct captures *to, __u64 from, __u64 count, __u64 limit)
+{
+	return call && to ? make_iovec(call, to, from, count, limit) : -1;
+}
+
+__noinline int capture_iovec_old(__u64 key, __u64 from, __u64 count, __u64 limit);
+
+/*
+ * The beginning of what the vectors hold, as one capture that was begun and is not kept yet; limit is the number of bytes
+ * that a call put into them, or -1.
+ */
+static __always_inline int capture_iovec(struct call *call, struct captures *to, __u64 from, __u64 count, __u64 limit)
+{
+	return HAS_5_13 ? capture_iovec_new(call, to, from, count, limit) :
+			  capture_iovec_old(key_of_call(call), from, count, limit);
 }
 
 __noinline int capture_texts(struct call *call, struct captures *to, __u64 from)
@@ -308,11 +340,8 @@ static __always_inline long read_msghdr(struct user_msghdr *to, __u64 from, bool
 	return 0;
 }
 
-/* The name is a capture of its own, of the next part, before that of the data. */
-__noinline int capture_message(struct call *call, struct captures *to, __u64 from, __u32 part, __u64 limit)
+static __always_inline int make_message(struct call *call, struct captures *to, __u64 from, __u32 part, __u64 limit)
 {
-	if (!call || !to)
-		return -1;
 	struct user_msghdr *msg = &scratch_of(to)->msg;
 	long error = read_msghdr(msg, from, is_narrow(call));
 	if (!error && msg->name && msg->name_bytes) {
@@ -330,6 +359,20 @@ __noinline int capture_message(struct call *call, struct captures *to, __u64 fro
 	return keep_capture(call, data, error);
 }
 
+__noinline int capture_message_new(struct call *call, struct captures *to, __u64 from, __u32 part, __u64 limit)
+{
+	return call && to ? make_message(call, to, from, part, limit) : -1;
+}
+
+__noinline int capture_message_old(__u64 key, __u64 from, __u32 part, __u64 limit);
+
+/* The name is a capture of its own, of the next part, before that of the data. */
+static __always_inline int capture_message(struct call *call, struct captures *to, __u64 from, __u32 part, __u64 limit)
+{
+	return HAS_5_13 ? capture_message_new(call, to, from, part, limit) :
+			  capture_message_old(key_of_call(call), from, part, limit);
+}
+
 /* One message after another, two parts each; of those that were received as much as their headers say. */
 static __always_inline long capture_messages(struct call *call, struct captures *to, __u64 from, __u32 arg,
 					     __u64 received)
@@ -341,7 +384,7 @@ static __always_inline long capture_messages(struct call *call, struct captures 
 	__u64 count = is_received ? received : (__u32)call->args[2];
 	for (__u32 i = 0; i < MESSAGES; i++) {
 		__u32 length = 0;
-		if (i >= count || (!HAS_5_13 && i >= MESSAGES_OLD))
+		if (i >= count)
 			break;
 		if (is_received && bpf_probe_read_user(&length, sizeof(length), (void *)(from + behind)))
 			return -1;
@@ -354,9 +397,8 @@ static __always_inline long capture_messages(struct call *call, struct captures 
 
 static __always_inline int make_capture(struct call *call, struct captures *to, struct rule *rule, __u32 i)
 {
-	if (i >= RULE_CAPTURES)
-		return 0;
-	struct capture_rule *how = &rule->capture[i];
+	struct capture_rule *how =
+		behind(rule->capture, i * sizeof(*how), (RULE_CAPTURES - 1) * sizeof(struct capture_rule));
 	__u32 arg = how->arg;
 	__u32 other = how->from;
 	if (arg >= RECORD_ARGS || other >= RECORD_ARGS)
@@ -421,16 +463,12 @@ __noinline int capture_one_new(struct call *call, struct captures *to, struct ru
 	return call && to && rule ? make_capture(call, to, rule, i) : 0;
 }
 
-/* Finds everything again by the call's key. */
 __noinline int capture_one_old(__u64 key, __u32 i);
 
 /* Makes the capture of one rule; not 0 when it is to be tried again when the call returns. */
 static __always_inline int capture_one(struct call *call, struct captures *to, struct rule *rule, __u32 i)
 {
-	if (HAS_5_13)
-		return capture_one_new(call, to, rule, i);
-	struct call_place *place = (void *)call - offsetof(struct call_place, call);
-	return capture_one_old(place->owner, i);
+	return HAS_5_13 ? capture_one_new(call, to, rule, i) : capture_one_old(key_of_call(call), i);
 }
 
 /* A capture with nothing in it, which says that an argument's memory could not be read. */

@@ -31,9 +31,6 @@
 #define TEXTS 16
 /* Messages of a vector of messages. */
 #define MESSAGES 8
-/* Kernels before 5.13 verify them again wherever they are captured, and look at a million instructions only. */
-#define IOVECS_OLD 2
-#define MESSAGES_OLD 1
 #define CAPTURES_SLACK (2 * CAPTURE_BYTES + 64)
 /* Of most calls' captures, copied without asking how much there is. */
 #define FIRST_CAPTURED_BYTES 64

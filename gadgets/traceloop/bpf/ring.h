@@ -217,22 +217,6 @@ static __always_inline void copy_captures(struct call *call, struct captures *to
 		call->captures = call->captured = 0;
 }
 
-/*
- * What is so many bytes behind a place. The limit holds anyway; it is for the verifiers of old kernels, which forget it when the number is put away
- * before it is used.
- */
-#define behind(place, distance, most)                                       \
-	({                                                                  \
-		void *__to = (place);                                       \
-		__u64 __by = (distance);                                    \
-		asm volatile("if %[by] <= %[limit] goto +1\n"               \
-			     "%[by] = 0\n"                                  \
-			     "%[to] += %[by]\n"                             \
-			     : [to] "+r"(__to), [by] "+r"(__by)             \
-			     : [limit] "i"(most));                          \
-		__to;                                                       \
-	})
-
 /* The last place of a segment's data where a record can begin, behind its notes. */
 #define LAST_RECORD_AT (SEGMENT_DATA_BYTES - RECORD_MAX_BYTES - CAPTURES_SLACK)
 
@@ -251,15 +235,50 @@ static __always_inline struct captures *captures_in_ring(struct call *call)
 	return behind(record, record->bytes, RECORD_HEAD_MAX_BYTES);
 }
 
-__noinline int capture_one_old(__u64 key, __u32 i)
+/*
+ * What the functions for old kernels find again: the call, and where the captures are that are being made. Functions of their own,
+ * which take stack only while they run.
+ */
+static __noinline struct call *call_of_key(__u64 key)
 {
 	struct call_place *place = find_call(key);
 	if (HAS_5_13 || !place)
-		return 0;
-	struct call *call = &place->call;
-	struct captures *to = call->is_over ? captures_in_ring(call) : find_captures(key);
-	struct rule *rule = rule_of(call->abi, call->rule_number);
-	return to && rule ? make_capture(call, to, rule, i) : 0;
+		return NULL;
+	/* No address is made of it before it is known to be one. */
+	barrier_var(place);
+	return &place->call;
+}
+
+static __noinline struct captures *captures_of_key(__u64 key, struct call *call)
+{
+	return call->is_over ? captures_in_ring(call) : find_captures(key);
+}
+
+static __noinline struct rule *rule_of_call(struct call *call)
+{
+	return rule_of(call->abi, call->rule_number);
+}
+
+__noinline int capture_iovec_old(__u64 key, __u64 from, __u64 count, __u64 limit)
+{
+	struct call *call = call_of_key(key);
+	struct captures *to = call ? captures_of_key(key, call) : NULL;
+	return to ? make_iovec(call, to, from, count, limit) : -1;
+}
+
+__noinline int capture_message_old(__u64 key, __u64 from, __u32 part, __u64 limit)
+{
+	struct call *call = call_of_key(key);
+	struct captures *to = call ? captures_of_key(key, call) : NULL;
+	return to ? make_message(call, to, from, part, limit) : -1;
+}
+
+__noinline int capture_one_old(__u64 key, __u32 i)
+{
+	struct call *call = call_of_key(key);
+	struct captures *to = call ? captures_of_key(key, call) : NULL;
+	struct rule *rule = to ? rule_of_call(call) : NULL;
+	return rule ? make_capture(call, to, rule, i) : 0;
 }
 
 /* Everything about one record that is to be written. */
