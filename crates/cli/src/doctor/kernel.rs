@@ -52,8 +52,8 @@ const FEATURES: [Feature; 7] = [
         name: "task storage",
         is_needed: false,
         ask: Probe::task_storage,
-        advice: "before Linux 5.13 traceloop captures of vectors the first two, of vectors of messages the first, and of calls that were in progress before \
-                 the recording nothing; all else is recorded",
+        advice: "before Linux 5.13 traceloop leaves out, and counts, what a call points to when its thread and another contend for a place; all else is \
+                 recorded",
     },
     Feature {
         name: "maps of maps",
