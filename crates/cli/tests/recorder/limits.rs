@@ -175,3 +175,30 @@ fn calls_that_are_not_timed_are_as_complete() {
     );
     Flood { cpus, rounds }.assert_exact(&history);
 }
+
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn contents_that_are_missing_are_counted_by_reason() {
+    let turn = turn();
+    let fixture = Fixture::compile("toomuch", Link::Static);
+    let flags = [
+        "--syscall-filters",
+        "sendmmsg,write",
+        "--capture-length",
+        "256",
+    ];
+    let shown = turn.record_fixture(&flags, &fixture, 7);
+    let history = shown.only();
+    let calls: Vec<&str> = history.calls().map(|call| &*call.syscall).collect();
+    assert_eq!(calls, ["sendmmsg", "sendmmsg", "write"]);
+    let cpu = history.calls().last().map(|call| call.cpu);
+    let losses = history
+        .losses()
+        .map(|loss| (loss.reason, loss.lost, Some(loss.cpu)));
+    assert_eq!(
+        losses.collect::<Vec<_>>(),
+        [(Reason::Truncated, 2, cpu), (Reason::Failed, 1, cpu)]
+    );
+    shown.assert_said("toomuch", 2);
+    shown.assert_said("toomuch", 1);
+}
