@@ -15,6 +15,9 @@ use crate::template::template;
 /// Elements kept for reuse, a few hundred of which may be on their way; more are given back to the allocator.
 const POOL_ELEMENTS: usize = 512;
 
+/// Elements that hold more are not kept: guests are untrusted, and few events are as large.
+const POOL_ELEMENT_BYTES: usize = 16 << 10;
+
 /// Fields of one data source at most; guests are untrusted and may add fields in a loop.
 pub const MAX_FIELDS: usize = 4096;
 
@@ -378,8 +381,11 @@ impl DataSource {
 
     /// Takes back an element.
     pub fn recycle_element(&self, element: Element) {
+        if element.source != self.id || element.held_bytes() > POOL_ELEMENT_BYTES {
+            return;
+        }
         let mut pool = self.pool();
-        if element.source == self.id && pool.len() < POOL_ELEMENTS {
+        if pool.len() < POOL_ELEMENTS {
             pool.push(element);
         }
     }
@@ -862,6 +868,18 @@ mod tests {
         text.set_bytes(&mut element, b"secret").unwrap();
         ds.recycle_element(element);
         assert_eq!(text.bytes(&ds.new_element()).unwrap(), b"");
+    }
+
+    #[test]
+    fn large_elements_are_not_kept() {
+        let ds = source(Shape::Single, "");
+        let text = ds.add_field(FieldSpec::new("text", Kind::String)).unwrap();
+        for (bytes, kept) in [(1000, 1), (100_000, 0)] {
+            let mut element = ds.new_element();
+            text.set_bytes(&mut element, &vec![b'x'; bytes]).unwrap();
+            ds.recycle_element(element);
+            assert_eq!(ds.pool().len(), kept, "{bytes}");
+        }
     }
 
     #[test]

@@ -18,6 +18,13 @@ impl Element {
         &mut self.fixed
     }
 
+    /// Memory that it has.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let slots = self.slots.capacity() * size_of::<Vec<u8>>();
+        let texts: usize = self.slots.iter().map(Vec::capacity).sum();
+        self.fixed.capacity() + slots + texts
+    }
+
     pub(crate) fn reset(&mut self, source: u64, fixed_bytes: usize, slots: usize) {
         self.source = source;
         self.fixed.clear();

@@ -12,8 +12,8 @@
 #include "maps.h"
 
 /*
- * What is so many bytes behind a place. The limit holds anyway; it is for the verifiers of old kernels, which forget it when the number is put away
- * before it is used.
+ * What is so many bytes behind a place. The limit holds anyway; it is for the verifiers of old kernels, which forget it when the
+ * number is put away before it is used.
  */
 #define behind(place, distance, most)                                       \
 	({                                                                  \
