@@ -25,7 +25,6 @@ fn the_doctor_agrees_with_a_run() {
     for name in [
         "kernel types (BTF)",
         "tracing programs",
-        "task storage",
         "maps of maps",
         "traceloop",
     ] {
@@ -43,6 +42,7 @@ fn features_that_are_not_needed_are_reported_as_they_are() {
     let probe = Probe::new();
     for (name, answer) in [
         ("fentry (trampolines)", probe.trampoline()),
+        ("task storage", probe.task_storage()),
         ("kprobes", probe.kprobe()),
         ("ring buffers", probe.ring_buffer()),
         ("raw tracepoints", probe.raw_tracepoint_program()),

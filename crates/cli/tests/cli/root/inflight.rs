@@ -323,7 +323,7 @@ pub(super) fn assert_shown_once(events: Vec<Event>) {
 
 /// Records the host for a moment while something is done.
 #[track_caller]
-fn record_host(turn: &Turn, filter: &str, pid: u32, meanwhile: impl FnOnce()) -> Vec<Event> {
+fn record_host(turn: &Turn, recording: &[&str], pid: u32, meanwhile: impl FnOnce()) -> Vec<Event> {
     let (out, err) = (turn.path("host.json"), turn.path("host.err"));
     let flags = [
         "-v",
@@ -337,7 +337,7 @@ fn record_host(turn: &Turn, filter: &str, pid: u32, meanwhile: impl FnOnce()) ->
     ];
     let mut gizmo = turn
         .command(flags)
-        .args(["--syscall-filters", filter])
+        .args(recording)
         .stdout(fs::File::create(&out).unwrap())
         .stderr(fs::File::create(&err).unwrap())
         .spawn()
@@ -369,7 +369,7 @@ fn of_calls_begun_before_the_recording_the_least_age_is_shown() {
     let fixture = Fixture::compile("blocked", Link::Static);
     let outside = Outside::start(&fixture, THREADS);
     let pid = outside.pid();
-    let events = record_host(&turn, FILTER, pid, || {});
+    let events = record_host(&turn, &["--syscall-filters", FILTER], pid, || {});
     let shown = unfinished(&events);
     assert_same(&shown, &blocked(pid));
     for event in &shown {
@@ -394,7 +394,7 @@ fn of_calls_begun_before_the_recording_the_least_age_is_shown() {
         &[("ppoll", "ppoll"), ("connect", "")]
     };
     for (filter, name) in cases {
-        let events = record_host(&turn, filter, pid, || {});
+        let events = record_host(&turn, &["--syscall-filters", filter], pid, || {});
         let count = events.iter().filter(|event| event.syscall == *name).count();
         assert_eq!(count, events.len(), "{filter}: {events:?}");
         assert_eq!(count > 0, !name.is_empty(), "{filter}");
@@ -408,7 +408,9 @@ fn a_call_begun_before_that_returns_is_a_record_and_the_next_is_in_flight() {
     let fixture = Fixture::compile("blocked", Link::Static);
     let mut outside = Outside::start(&fixture, 0);
     let (pid, stdin) = (outside.pid(), outside.0.stdin.take());
-    let events = record_host(&turn, "readv", pid, || {
+    // At the function itself nobody would be told that the call returns.
+    let recording = ["--attach", "tracepoint", "--syscall-filters", "readv"];
+    let events = record_host(&turn, &recording, pid, || {
         stdin.as_ref().unwrap().write_all(b"x").unwrap();
     });
     let [returned, open] = &events[..] else {
@@ -435,7 +437,7 @@ fn ten_thousand_threads_blocked_before_the_recording_are_all_shown() {
     let turn = turn();
     let fixture = Fixture::compile("blocked", Link::Static);
     let outside = Outside::start(&fixture, CROWD);
-    let events = record_host(&turn, FILTER, outside.pid(), || {});
+    let events = record_host(&turn, &["--syscall-filters", FILTER], outside.pid(), || {});
     let shown = unfinished(&events);
     assert_same(&shown, &blocked(outside.pid()));
     assert!(shown.iter().all(|event| event.at_least));
