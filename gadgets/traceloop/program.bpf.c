@@ -374,6 +374,9 @@ static __always_inline int enter(struct pt_regs *regs, __u32 number)
 SEC("?tp_btf/sys_enter")
 int BPF_PROG(record_enter, struct pt_regs *regs, long id)
 {
+	/* The iterator wants to know, though nobody makes a call that is selected. */
+	if (!HAS_5_15 && !shared.regs_at)
+		learn_place_of_regs(current_task(), key_of_regs(regs));
 	return enter(regs, id);
 }
 

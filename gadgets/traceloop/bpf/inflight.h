@@ -40,10 +40,6 @@ struct bpf_iter__task {
 	struct task_struct *task;
 } KERNEL_VIEW;
 
-enum bpf_func_id___registers {
-	BPF_FUNC_task_pt_regs___registers = 175,
-};
-
 /* Of any architecture; on arm64, where they are most, they have 336. */
 #define REGS_BYTES 512
 
@@ -183,7 +179,7 @@ static __always_inline bool is_shown(struct in_flight *to, __u8 abi, __u32 numbe
 /* What a thread has entered the kernel with. Before 5.15 from where those of all threads lie, once one has made a call. */
 static __always_inline struct pt_regs *regs_of(struct in_flight_room *room, struct task_struct *task, __u64 key)
 {
-	if (bpf_core_enum_value_exists(enum bpf_func_id___registers, BPF_FUNC_task_pt_regs___registers))
+	if (HAS_5_15)
 		return (struct pt_regs *)bpf_task_pt_regs(task);
 	__u64 bytes = bpf_core_type_size(struct pt_regs);
 	if (!shared.regs_at || bytes > sizeof(room->regs) ||

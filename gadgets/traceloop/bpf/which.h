@@ -18,6 +18,20 @@ static __always_inline __u64 key_of_regs(struct pt_regs *regs)
 	return key;
 }
 
+enum bpf_func_id___registers {
+	BPF_FUNC_task_pt_regs___registers = 175,
+};
+
+/* The kernel tells where a task's registers are. */
+#define HAS_5_15 bpf_core_enum_value_exists(enum bpf_func_id___registers, BPF_FUNC_task_pt_regs___registers)
+
+/* Takes note of where those of all tasks are, from their stacks on. */
+static __always_inline void learn_place_of_regs(struct task_struct *task, __u64 key)
+{
+	shared.control_at = (__u64)&control;
+	shared.regs_at = key - (__u64)READ(task, stack);
+}
+
 /* The same for a task that has made a call before; of the others it is the key of nobody. */
 static __always_inline __u64 key_of_task(struct task_struct *task)
 {

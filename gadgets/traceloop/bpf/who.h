@@ -148,8 +148,7 @@ __noinline __u64 find_owner(struct verdict *place, __u64 key, __u32 number)
 	struct task_struct *task = current_task();
 	if (!place)
 		return NOBODY;
-	shared.regs_at = key - (__u64)READ(task, stack);
-	shared.control_at = (__u64)&control;
+	learn_place_of_regs(task, key);
 	__u64 cgroup = present_cgroup(task);
 	if (!control.recording) {
 		/* Kept, so that this call is not taken for one that began before the recording. */

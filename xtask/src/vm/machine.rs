@@ -21,6 +21,10 @@ const GUEST: &str = include_str!("guest.sh");
 const CPUS: &str = "2";
 const MEMORY: &str = "3G";
 
+/// One CPU of the machine at a time. With a thread for each QEMU is faster, but a CPU may run into a breakpoint that the kernel has
+/// taken back already: kernels change their own code when programs are attached to functions, and die of it.
+const EMULATION: &str = "--qemu-opts=-accel tcg,thread=single";
+
 /// All tests take a quarter of it on an idle host.
 const LIMIT_SECONDS: &str = "3600";
 
@@ -116,6 +120,7 @@ impl Machine<'_> {
                 "--verbose",
                 "--disable-kvm",
                 "--force-9p",
+                EMULATION,
                 "--cpus",
                 CPUS,
                 "--memory",
