@@ -20,11 +20,8 @@ const TESTS: [(&str, &[&str]); 3] = [
     (
         "cli",
         &[
-            "root::commands::",
             "root::doctor::",
-            "root::filters::",
             "root::inflight::",
-            "root::modes::",
             // Compiled by the gadget's builder, but small; the hosts of most tests have no trampolines.
             "root::objects::metadata_puts_a_program_at_a_function",
             "root::records::",
