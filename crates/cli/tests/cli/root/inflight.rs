@@ -173,6 +173,9 @@ fn inside(turn: &Turn, threads: usize, filter: &str) -> (Vec<Event>, BTreeMap<u3
     let args = [
         "run",
         "traceloop",
+        // At functions gizmo may have to say that calls were missed, which is tested elsewhere.
+        "--attach",
+        "tracepoint",
         "--syscall-filters",
         filter,
         "-o",
