@@ -15,6 +15,10 @@ const BATCH: usize = 25;
 /// More than there are rings, so that each has been used once, and with it its memory.
 const FIRST: usize = 150;
 
+/// More than are remembered for some minutes when they have ended (`containers::collection`), so that memory does not grow with
+/// those that come then.
+const REMEMBERED: usize = 4500;
+
 /// What an allocator may take or give back by chance. The long version tells more: a few hundred bytes for each container are
 /// more than this, then.
 const CHANCE_KIB: u64 = 512;
@@ -87,14 +91,18 @@ fn churn(
 #[test]
 #[ignore = "root: loads eBPF programs"]
 fn thousands_of_containers_leave_nothing_behind() {
-    let count = if is_full() { 5000 } else { 100 };
+    let (first, count) = if is_full() {
+        (REMEMBERED, 5000)
+    } else {
+        (FIRST, 100)
+    };
     let turn = turn();
     let fixture = Fixture::compile("narrow", Link::BareNarrow);
     let cgroups = Cgroups::new();
     let recording = turn.record(&[]);
-    let mut all = churn(&recording, &cgroups, &fixture, 0..FIRST);
+    let mut all = churn(&recording, &cgroups, &fixture, 0..first);
     let before = Holds::now(&recording);
-    all.extend(churn(&recording, &cgroups, &fixture, FIRST..FIRST + count));
+    all.extend(churn(&recording, &cgroups, &fixture, first..first + count));
     let after = Holds::now(&recording);
     println!("{count} containers: {before:?}, then {after:?}");
     assert!(before.maps > 0, "nothing was counted: {before:?}");
