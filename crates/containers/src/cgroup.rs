@@ -4,9 +4,14 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
-/// Processes that fork while they are moved need another round.
-const DRAIN_ROUNDS: usize = 10;
+/// How long the cgroup's last processes are waited for, and how often it is looked. Processes that fork while they are moved need
+/// another round, and one that is ending is no longer listed but keeps the cgroup until it is gone (css_task_iter_next() in
+/// kernel/cgroup/cgroup.c).
+const DRAIN: Duration = Duration::from_secs(1);
+const DRAIN_ROUND: Duration = Duration::from_millis(5);
 
 /// A cgroup that is removed again when it is dropped and nobody lives in it any more.
 #[derive(Debug)]
@@ -41,6 +46,16 @@ impl Cgroup {
     pub(crate) fn add(&self, pid: u32) -> io::Result<()> {
         fs::write(self.path.join("cgroup.procs"), pid.to_string())
     }
+
+    /// Sends everybody home and removes the folder, which is busy while anybody is left.
+    fn drain(&self) -> io::Result<()> {
+        let origin = self.origin.join("cgroup.procs");
+        for pid in fs::read_to_string(self.path.join("cgroup.procs"))?.lines() {
+            // The process may be gone by now.
+            let _ = fs::write(&origin, pid);
+        }
+        fs::remove_dir(&self.path)
+    }
 }
 
 /// Makes a folder; one that a killed process with our number has left is taken away first, unless somebody lives in it.
@@ -59,21 +74,14 @@ fn make(path: PathBuf) -> io::Result<PathBuf> {
 impl Drop for Cgroup {
     /// Processes that live on go back to where they came from, so that nothing of us stays behind.
     fn drop(&mut self) {
-        let origin = self.origin.join("cgroup.procs");
-        for _ in 0..DRAIN_ROUNDS {
-            let Ok(processes) = fs::read_to_string(self.path.join("cgroup.procs")) else {
-                break;
-            };
-            if processes.is_empty() {
-                break;
+        let deadline = Instant::now() + DRAIN;
+        while let Err(error) = self.drain() {
+            let busy = error.kind() == io::ErrorKind::ResourceBusy;
+            if !busy || Instant::now() >= deadline {
+                tracing::warn!(path = %self.path.display(), %error, "the command's cgroup could not be removed");
+                return;
             }
-            for pid in processes.lines() {
-                // The process may be gone by now.
-                let _ = fs::write(&origin, pid);
-            }
-        }
-        if let Err(error) = fs::remove_dir(&self.path) {
-            tracing::warn!(path = %self.path.display(), %error, "the command's cgroup could not be removed");
+            thread::sleep(DRAIN_ROUND);
         }
     }
 }
