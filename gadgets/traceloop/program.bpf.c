@@ -220,6 +220,8 @@ static __always_inline int leave(struct pt_regs *regs, long ret)
 	if (filter_on && !is_selected(selection.exit, abi_of(current_task(), &plain), plain))
 		return 0;
 	__u64 key = key_of_regs(regs);
+	if (began_unrecorded(key))
+		return 0;
 	struct call_place *place = place_of_call(key);
 	if (!place)
 		return 0;
@@ -306,7 +308,7 @@ int BPF_PROG(note_new_cgroup, struct cgroup *cgroup)
 SEC("tp_btf/cgroup_attach_task")
 int BPF_PROG(note_move)
 {
-	__sync_fetch_and_add(&shared.moves, 1);
+	forget_verdicts();
 	return 0;
 }
 

@@ -46,6 +46,12 @@ static struct recorded *find_recorded(struct task_struct *task)
 	return bpf_map_lookup_elem(&recorded_mntns, &mntns);
 }
 
+/* From now on another answer may be right. */
+static __always_inline void forget_verdicts(void)
+{
+	__sync_fetch_and_add(&shared.generation, 1);
+}
+
 /* Gives a slot to the container that begins with this task. */
 static struct recorded *claim_slot(struct task_struct *task, __u64 cgroup)
 {
@@ -72,6 +78,7 @@ static struct recorded *claim_slot(struct task_struct *task, __u64 cgroup)
 		bpf_map_push_elem(&free_slots, &index, 0);
 	} else {
 		__sync_fetch_and_add(&claims.made, 1);
+		forget_verdicts();
 	}
 	return bpf_map_lookup_elem(&recorded_cgroups, &cgroup);
 }
@@ -89,8 +96,8 @@ static __always_inline struct recorded *claim_begun(struct task_struct *task)
 /* Answers of another generation do not hold. */
 static __always_inline __u64 generation(void)
 {
-	/* All of them only grow. */
-	return control.generation + claims.made + shared.moves;
+	/* Both only grow. */
+	return control.generation + shared.generation;
 }
 
 static __always_inline __u32 check_of(const struct verdict *verdict)
@@ -177,11 +184,24 @@ __noinline __u64 find_owner(struct verdict *place, __u64 key, __u32 number)
 	return verdict.owner;
 }
 
+/* The answer for the present task, if it has been given. */
+static __always_inline struct verdict *verdict_of(__u64 key)
+{
+	__u32 index = index_of(key, TASK_VERDICTS);
+	return bpf_map_lookup_elem(&task_verdicts, &index);
+}
+
+/* Whether the present task was not recorded when it began the call that now ends; false if that is not known. */
+static __always_inline bool began_unrecorded(__u64 key)
+{
+	struct verdict *verdict = verdict_of(key);
+	return verdict && verdict->owner == NOBODY && holds(verdict, key);
+}
+
 /* The slot and epoch of the ring that records the present task, or NOBODY. */
 static __always_inline __u64 owner_of(__u64 key, __u32 number)
 {
-	__u32 index = index_of(key, TASK_VERDICTS);
-	struct verdict *verdict = bpf_map_lookup_elem(&task_verdicts, &index);
+	struct verdict *verdict = verdict_of(key);
 	if (!verdict)
 		return NOBODY;
 	__u64 owner = verdict->owner;
@@ -191,8 +211,7 @@ static __always_inline __u64 owner_of(__u64 key, __u32 number)
 /* The key of a task that ends may soon be another's. */
 static __always_inline void forget_task(__u64 key)
 {
-	__u32 index = index_of(key, TASK_VERDICTS);
-	struct verdict *verdict = bpf_map_lookup_elem(&task_verdicts, &index);
+	struct verdict *verdict = verdict_of(key);
 	if (verdict && verdict->key == key)
 		verdict->key = 0;
 }
