@@ -209,30 +209,44 @@ static __noinline bool begin_without_enter(struct pt_regs *regs, __u32 number, _
 	return true;
 }
 
+/* Whether a thread is in a call that is kept elsewhere. One whose end nobody has seen is forgotten, wherever it is. */
+static __noinline bool is_in_rare_call(__u64 key, __u8 abi, __u32 number)
+{
+	struct call_place *place = find_call(key);
+	if (!place)
+		return false;
+	if (is_still(&place->call, abi, number))
+		return true;
+	end_call(key, &place->call);
+	return false;
+}
+
 /* A call returns. */
 static __always_inline int leave(struct pt_regs *regs, long ret)
 {
 	__u32 number = number_of(regs);
 	__u32 plain = number;
+	__u8 abi = 0;
 
 	if (filter_on && is_out(number))
 		return 0;
-	if (filter_on && !is_selected(selection.exit, abi_of(current_task(), &plain), plain))
+	if (filter_on)
+		abi = abi_of(current_task(), &plain);
+	if (filter_on && !is_selected(selection.exit, abi, plain))
 		return 0;
 	__u64 key = key_of_regs(regs);
-	if (began_unrecorded(key))
+	/* When the recording is over, what was in flight at its end stays so, for the iterator. */
+	if (began_unrecorded(key) || !control.recording)
 		return 0;
 	struct call_place *place = place_of_call(key);
 	if (!place)
 		return 0;
-	if (place->owner == key) {
-		/* When the recording is over, what was in flight at its end stays so, for the iterator. */
-		if (control.recording)
-			finish_call(key, place, ret);
+	if (place->owner == key && is_still(&place->call, abi, plain)) {
+		finish_call(key, place, ret);
 		return 0;
 	}
-	if (shared.elsewhere && find_call(key))
-		return control.recording ? finish_rare_call(key, ret) : 0;
+	if ((place->owner == key || shared.elsewhere) && is_in_rare_call(key, abi, plain))
+		return finish_rare_call(key, ret);
 	__u64 owner = owner_of(key, number);
 	if (owner == NOBODY)
 		return 0;
@@ -322,7 +336,7 @@ int BPF_PROG(record_death)
 		return 0;
 	if (!control.recording)
 		return 0;
-	if (!is_end_seen(&place->call)) {
+	if (!is_end_seen(&place->call) || !is_inside(&place->call, current_task(), key)) {
 		end_call(key, &place->call);
 		return 0;
 	}

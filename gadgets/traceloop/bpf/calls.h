@@ -103,6 +103,26 @@ static __always_inline bool is_end_seen(struct call *call)
 	return !filter_on || bpf_map_lookup_elem(&syscall_filters, &key);
 }
 
+/*
+ * Whether a thread that has entered the kernel with this number is still in the call. It is not when the filter has changed so that
+ * nobody saw the call's end, and has changed again. An execve of another ABI changes the number.
+ */
+static __always_inline bool is_still(struct call *call, __u8 abi, __u32 number)
+{
+	if (!filter_on || (call->number == number && call->abi == abi))
+		return true;
+	struct rule *rule = rule_of(call->abi, call->number);
+	return rule && (rule->flags & RULE_EXECS);
+}
+
+/* The same of any task. */
+static __always_inline bool is_inside(struct call *call, struct task_struct *task, __u64 key)
+{
+	__u32 number = filter_on ? number_of_key(key) : 0;
+	__u8 abi = filter_on ? abi_of(task, &number) : 0;
+	return is_still(call, abi, number);
+}
+
 /* Old kernels have no such place: the call is recorded without its captures, and counted. */
 static __always_inline struct captures *captures_elsewhere(struct task_struct *task, __u64 flags)
 {

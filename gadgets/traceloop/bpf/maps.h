@@ -15,6 +15,7 @@
 #define BPF_MAP_TYPE_ARRAY 2
 #define BPF_MAP_TYPE_PERCPU_ARRAY 6
 #define BPF_MAP_TYPE_LRU_HASH 9
+#define BPF_MAP_TYPE_ARRAY_OF_MAPS 12
 #define BPF_MAP_TYPE_QUEUE 22
 #define BPF_MAP_TYPE_TASK_STORAGE 29
 #define BPF_F_NO_PREALLOC 1
@@ -84,6 +85,19 @@ const volatile __u32 cpus = 1;
 struct control control SEC(".data.control");
 struct claims claims SEC(".data.claims");
 struct selection selection SEC(".data.selection");
+
+/* Nothing is looked for in here: the kernel answers a change of such a map when all programs have ended that were running. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct {
+		__uint(type, BPF_MAP_TYPE_ARRAY);
+		__uint(max_entries, 1);
+		__type(key, __u32);
+		__type(value, __u32);
+	});
+} programs_end SEC(".maps");
 
 /* Selected calls: ABI in the upper half, number in the lower. The bits of selection say the same for most of them. */
 struct {

@@ -63,10 +63,7 @@ static __always_inline __u8 abi_of(struct task_struct *task, __u32 *number)
 	return ABI_X86_64;
 }
 
-static __always_inline __u32 number_of(struct pt_regs *regs)
-{
-	return regs->orig_ax;
-}
+#define REGS_NUMBER orig_ax
 
 static __always_inline void read_args(__u64 *args, struct pt_regs *regs, __u8 abi)
 {
@@ -96,10 +93,7 @@ static __always_inline __u8 abi_of(struct task_struct *task, __u32 *number)
 	return READ(task, thread_info.flags) & (1UL << TIF_32BIT) ? ABI_ARM : ABI_ARM64;
 }
 
-static __always_inline __u32 number_of(struct pt_regs *regs)
-{
-	return regs->syscallno;
-}
+#define REGS_NUMBER syscallno
 
 static __always_inline void read_args(__u64 *args, struct pt_regs *regs, __u8 abi)
 {
@@ -112,6 +106,19 @@ static __always_inline void read_args(__u64 *args, struct pt_regs *regs, __u8 ab
 }
 
 #endif
+
+/* The number that a thread has entered the kernel with. */
+static __always_inline __u32 number_of(struct pt_regs *regs)
+{
+	return regs->REGS_NUMBER;
+}
+
+/* The same of any task, whose registers lie where those of all do; 0 for an address that cannot be read. */
+static __always_inline __u32 number_of_key(__u64 key)
+{
+	struct pt_regs *regs = (struct pt_regs *)(shared.control_at + key);
+	return BPF_CORE_READ(regs, REGS_NUMBER);
+}
 
 static __always_inline bool is_selected(const __u64 bits[ABI_COUNT][NUMBERS_PER_ABI / 64], __u8 abi, __u32 number)
 {

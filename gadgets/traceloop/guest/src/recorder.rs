@@ -102,6 +102,14 @@ fn emit(
     }
 }
 
+/// Returns when every program that was running has ended: one that has found the recording going on may still be writing what it
+/// saw, and have been preempted in the middle. Before it answers a change of a map of maps the kernel waits for them
+/// (`maybe_wait_bpf_programs` in kernel/bpf/syscall.c).
+fn wait_for_programs() -> Result<(), Error> {
+    let map = Map::new_inner("programs_end", "programs_end")?;
+    Map::get("programs_end")?.update_map(&0u32, &map, UpdateMode::Any)
+}
+
 /// What the threads of all containers are in.
 fn calls_in_flight() -> CallsInFlight {
     CallsInFlight::take().unwrap_or_else(|error| {
@@ -329,6 +337,7 @@ impl Recorder {
     /// noticed.
     pub fn end_recording(&mut self) -> Result<(), Error> {
         self.change(false)?;
+        wait_for_programs()?;
         self.in_flight = calls_in_flight();
         Ok(())
     }

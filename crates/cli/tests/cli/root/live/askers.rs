@@ -223,8 +223,10 @@ fn a_snapshot_shows_a_call_once_returned_or_unfinished() {
 #[ignore = "root: loads eBPF programs"]
 fn a_call_that_is_deselected_meanwhile_is_not_shown() {
     let turn = turn();
+    let has_read = turn.path("has-read");
+    let script = format!("read line; : >{}; sleep 2", has_read.display());
     let mut command = turn.command(["run", "traceloop", "-o", "json"]);
-    command.args(["--syscall-filters", "read", "--", "sh", "-c", "read line"]);
+    command.args(["--syscall-filters", "read", "--", "sh", "-c", &script]);
     let command = command.stdin(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let is_reading = || {
@@ -235,6 +237,10 @@ fn a_call_that_is_deselected_meanwhile_is_not_shown() {
     turn.ok(["filter", "set", "write"]);
     assert!(!is_reading());
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    // Selected again, it is not the call that the shell is in now.
+    wait_until("the shell has read", || has_read.exists());
+    turn.ok(["filter", "set", "read"]);
+    assert!(!is_reading());
     let shown = Ran::from(child.wait_with_output().unwrap()).stderr();
     for wrong in [r#""ret":"killed""#, r#""ret":"unfinished""#] {
         assert!(!shown.contains(wrong), "{shown}");
