@@ -226,7 +226,7 @@ struct call {
 	__u32 tid; /* of the thread that makes the call: an execve can change it */
 	__u32 room; /* for an address that the kernel fills in: what the caller had room for */
 	__u32 captured; /* bytes of its captures so far */
-	__u32 at; /* where its record goes; on old kernels only */
+	__u32 at; /* where its record goes */
 	__u8 flags; /* enum record_flags */
 	__u8 abi;
 	__u8 arg_count;

@@ -144,7 +144,7 @@ static __always_inline __u32 note_loss(void *to, struct cursor *cursor, __u64 bo
 	return sizeof(*note);
 }
 
-/* 1 if a number does not fit 32 bits. Without a branch, which the verifier would have to follow for each value. */
+/* 1 if a number does not fit 32 bits. Without a branch: the verifier would follow both ways, for each value. */
 static __always_inline __u64 is_wide(__u64 value)
 {
 	__u64 upper = value >> 32;
@@ -167,25 +167,21 @@ static __always_inline __u64 write_head(struct record_head *head, struct call *c
 	if (args > RECORD_ARGS)
 		args = RECORD_ARGS;
 	__u64 duration = now - call->start_boot_ns;
-	__u32 number = call->number;
-	if (call->rule_number != number) {
-		call->flags |= RECORD_SUBCALL;
-		number = call->rule_number;
-	}
+	__u32 number = call->rule_number;
+	__u64 is_large = is_wide(duration) | is_wide((__u64)number << 16);
+	__u64 is_subcall = is_wide((__u64)(number ^ call->number) << 32);
+	call->flags |= is_subcall * RECORD_SUBCALL | is_large * RECORD_LARGE;
 	record->shape = call->abi | args << 4;
 	record->number = number;
 	record->tid = call->tid;
 	record->duration_ns = duration;
 	record->start_boot_ns = call->start_boot_ns;
 
-	__u64 used = 0;
-	if (duration >> 32 || number >> 16) {
-		struct large *large = (void *)head->rest;
-		large->duration_ns = duration >> 32;
-		large->number = number >> 16;
-		call->flags |= RECORD_LARGE;
-		used = sizeof(*large);
-	}
+	/* What follows covers it if it is not needed. */
+	struct large *large = (void *)head->rest;
+	large->duration_ns = duration >> 32;
+	large->number = number >> 16;
+	__u64 used = is_large * sizeof(*large);
 	/* Eight bytes are written of each value, and the next one covers the upper four if it does not need them. */
 	__u64 wide = is_wide(ret + (1ULL << 31));
 	*(__u64 *)(head->rest + used) = ret;
@@ -302,13 +298,11 @@ static __always_inline void write_in_segment(struct task_struct *task, const str
 	__u64 segment_id = (__u64)segment->generation << 32 | (part->index * segments_per_cpu + cursor->segment);
 	at += note_loss(data + at, cursor, now);
 	at += note_thread(data + at, segment_id, what->place, task);
-	/* The verifier of old kernels goes through all captures again for each way to this number. */
-	if (!HAS_5_13) {
-		call->at = at;
-		at = *(volatile __u32 *)&call->at;
-	}
-	struct record *record = behind(data, at, LAST_RECORD_AT);
 	/* Through memory: the verifier forgets the many ways to this number, and follows only one from here. */
+	call->at = at;
+	at = *(volatile __u32 *)&call->at;
+	struct record *record = behind(data, at, LAST_RECORD_AT);
+	/* Through memory, too. */
 	record->bytes = write_head((void *)record, call, now, what->ret);
 	__u64 used = *(volatile __u16 *)&record->bytes;
 	if (used > RECORD_HEAD_MAX_BYTES)
