@@ -25,6 +25,20 @@ fn selected(threads: &Threads, is_selected: impl Fn(&Call) -> bool) -> Threads {
         .collect()
 }
 
+/// Whether there is little time.
+fn has_small_loops() -> bool {
+    std::env::var_os("GIZMO_SMALL_LOOPS").is_some()
+}
+
+/// Where the programs are to stand: everywhere; where there is little time, for each filter in one of the places.
+fn attachments(filter: &str) -> &'static [&'static str] {
+    match (has_small_loops(), filter.len() % 2) {
+        (false, _) => &["auto", "tracepoint"],
+        (true, 0) => &["auto"],
+        (true, _) => &["tracepoint"],
+    }
+}
+
 /// The number of calls that were recorded with this filter, after a comparison with those that strace saw; wherever the
 /// programs stand.
 #[track_caller]
@@ -35,7 +49,7 @@ fn assert_selects(
     is_selected: impl Fn(&Call) -> bool,
 ) -> usize {
     let expected = selected(threads, is_selected);
-    let counts = ["auto", "tracepoint"].map(|attach| {
+    let count = |attach: &&str| {
         let calls = filter;
         let recording = run::under_gizmo(fixture, Some(&Filter { calls, attach }));
         let mut findings = compare(&expected, &recording.records, Runs::Apart);
@@ -46,7 +60,8 @@ fn assert_selects(
         findings.differences.clear();
         assert_agree(&findings, &[]);
         recording.records.len()
-    });
+    };
+    let counts: Vec<usize> = attachments(filter).iter().map(count).collect();
     counts[0]
 }
 
@@ -218,11 +233,7 @@ fn operations_of_socketcall_are_selected_by_name() {
 #[test]
 #[ignore = "root: loads eBPF programs"]
 fn random_subsets_select_themselves() {
-    let subsets = if std::env::var_os("GIZMO_SMALL_LOOPS").is_some() {
-        2
-    } else {
-        12
-    };
+    let subsets = if has_small_loops() { 2 } else { 12 };
     let seed = match std::env::var("ORACLE_SEED") {
         Ok(seed) => seed.parse().expect("ORACLE_SEED is a number"),
         Err(_) => SystemTime::now()
