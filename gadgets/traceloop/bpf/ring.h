@@ -182,6 +182,8 @@ static __always_inline __u64 write_head(struct record_head *head, struct call *c
 	large->duration_ns = duration >> 32;
 	large->number = number >> 16;
 	__u64 used = is_large * sizeof(*large);
+	/* Old verifiers follow a sum, and not the bits that the compiler would put together, since it knows which are free. */
+	barrier_var(used);
 	/* Eight bytes are written of each value, and the next one covers the upper four if it does not need them. */
 	__u64 wide = is_wide(ret + (1ULL << 31));
 	*(__u64 *)(head->rest + used) = ret;
