@@ -88,6 +88,8 @@ fn parse_outcome(name: &str, result: &str) -> Outcome {
         ("?", _) if name == "exit" || name == "exit_group" => Outcome::NeverReturns,
         ("?", _) => Outcome::Unseen,
         ("-1", Some(error)) if error.starts_with('E') => Outcome::Error(error.to_owned()),
+        // The kernel's -1 is EPERM. strace says this of a thread that died before it could be asked.
+        ("-1", _) => Outcome::Unseen,
         _ => Outcome::Value(number(value).unwrap_or_else(|| panic!("`{result}` is no result"))),
     }
 }
@@ -113,6 +115,7 @@ fn lines_become_calls() {
     assert_eq!(outcome("[  95] umask(0) = 022"), Outcome::Value(0o22));
     assert_eq!(outcome("[ 231] exit_group(0) = ?"), Outcome::NeverReturns);
     assert_eq!(outcome("[  34] pause( <unfinished ...>"), Outcome::Unseen);
+    assert_eq!(outcome("[  34] pause() = -1"), Outcome::Unseen);
     assert_eq!(
         outcome("[   0] read(3, 0x10, 1) = ? ERESTARTSYS (To be restarted)"),
         Outcome::Error("ERESTARTSYS".to_owned())
