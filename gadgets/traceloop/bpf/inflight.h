@@ -4,8 +4,8 @@
  *
  * The guest runs the iterator when it has stopped the recording, which also keeps what is known of calls as it was at
  * that moment, and before the programs are detached; and when somebody looks while the recording goes on. Of a thread whose
- * call was seen beginning everything is in the call's place. Of one that has not made a call since it is recorded its registers tell: they are those of its last entry into
- * the kernel, and as long as it sleeps it has not left.
+ * call was seen beginning everything is in the call's place. Of one that has not made a call since it is recorded its
+ * registers tell: they are those of its last entry into the kernel, and as long as it sleeps it has not left.
  *
  * A thread may go on while it is looked at. What was copied counts only if it is in the same call afterwards; if it is
  * not, there was a moment at which it was in none.
@@ -114,18 +114,6 @@ static __always_inline struct captures *captures_of(struct task_struct *task, __
 	return captures_elsewhere(task, 0);
 }
 
-/* What a thread has entered the kernel with. Before 5.15 from where those of all threads lie, once one has made a call. */
-static __always_inline struct pt_regs *regs_of(struct in_flight_room *room, struct task_struct *task, __u64 key)
-{
-	if (HAS_5_15)
-		return (struct pt_regs *)bpf_task_pt_regs(task);
-	__u64 bytes = bpf_core_type_size(struct pt_regs);
-	if (!shared.regs_at || bytes > sizeof(room->regs) ||
-	    bpf_probe_read_kernel(room->regs, bytes, (void *)(shared.control_at + key)))
-		return NULL;
-	return (struct pt_regs *)room->regs;
-}
-
 /* A call that was seen beginning. False if there is none. */
 static __always_inline bool describe_begun(struct in_flight_room *room, struct task_struct *task,
 					   struct call_place *place, __u64 key)
@@ -188,6 +176,18 @@ static __always_inline bool is_shown(struct in_flight *to, __u8 abi, __u32 numbe
 		subcall = 0;
 	}
 	return !filter_on || is_selected(selection.enter, ABI_I386, SUBCALL_RULES + subcall);
+}
+
+/* What a thread has entered the kernel with. Before 5.15 from where those of all threads lie, once one has made a call. */
+static __always_inline struct pt_regs *regs_of(struct in_flight_room *room, struct task_struct *task, __u64 key)
+{
+	if (HAS_5_15)
+		return (struct pt_regs *)bpf_task_pt_regs(task);
+	__u64 bytes = bpf_core_type_size(struct pt_regs);
+	if (!shared.regs_at || bytes > sizeof(room->regs) ||
+	    bpf_probe_read_kernel(room->regs, bytes, (void *)(shared.control_at + key)))
+		return NULL;
+	return (struct pt_regs *)room->regs;
 }
 
 /* A call that began before the thread was recorded. False if there is none. */

@@ -207,7 +207,7 @@ struct {
 
 /* What the programs tell each other. */
 struct {
-	__u64 generation; /* grows when a task moves to another cgroup: answers that were given before do not hold */
+	__u64 generation; /* grows when a task moves or a container begins: answers that were given before do not hold */
 	__u64 regs_at;	  /* a task's key is the address of its stack and this; the same for all */
 	__u64 control_at; /* keys are relative to it */
 	__u64 elsewhere;  /* calls in calls_elsewhere, so that nobody looks in vain */

@@ -337,9 +337,10 @@ impl Recorder {
     /// noticed.
     pub fn end_recording(&mut self) -> Result<(), Error> {
         self.change(false)?;
-        wait_for_programs()?;
+        let waited = wait_for_programs();
+        // Whatever became of that, what is in flight is to be shown.
         self.in_flight = calls_in_flight();
-        Ok(())
+        waited
     }
 
     /// Shows everything.
