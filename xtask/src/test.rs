@@ -26,7 +26,14 @@ pub(crate) fn run(extent: Extent) -> anyhow::Result<()> {
     // Always the whole workspace: another selection of packages has other features and builds wasmtime anew.
     shell::run(shell::cargo().args(["test", "--workspace"]))?;
     // Marked `packages`: they need what `setup` has just installed, which tier 1 cannot count on.
-    let package_tests = ["test", "--workspace", "--test", "headers"];
+    let package_tests = [
+        "test",
+        "--workspace",
+        "--test",
+        "headers",
+        "--test",
+        "classes",
+    ];
     shell::run(shell::cargo().args(package_tests).args(["--", "--ignored"]))?;
     if with_root {
         // One after the other: they count programs, cgroups, calls and containers of the whole host.

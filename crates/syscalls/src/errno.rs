@@ -15,7 +15,26 @@ pub struct Errno {
 }
 
 /// The kernel takes return values from -4095 to -1 for errors (`MAX_ERRNO`).
-const MAX_ERRNO: i64 = 4095;
+pub(crate) const MAX_ERRNO: i64 = 4095;
+
+/// Further names that C has for some numbers, besides the one that is shown.
+const ALIASES: [(&str, u32); 3] = [("EWOULDBLOCK", 11), ("EDEADLOCK", 35), ("ENOTSUP", 95)];
+
+/// The number of the error with this name.
+pub fn number(name: &str) -> Option<u32> {
+    let of_table = ERRORS.iter().find(|row| row.1 == name).map(|row| row.0);
+    of_table.or_else(|| {
+        ALIASES
+            .iter()
+            .find(|alias| alias.0 == name)
+            .map(|alias| alias.1)
+    })
+}
+
+/// The names of all errors.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    ERRORS.iter().map(|row| row.1)
+}
 
 /// The error number with this value. Of several names for a number, it is the one strace prints (`EAGAIN`, not
 /// `EWOULDBLOCK`).

@@ -7,10 +7,12 @@
 
 mod abi;
 pub mod capture;
+pub mod classes;
 mod declaration;
 pub mod decode;
 pub mod entry;
 pub mod errno;
+pub mod expression;
 pub mod fallback;
 pub mod list;
 mod record;

@@ -65,8 +65,26 @@ pub enum ListError {
     },
 }
 
-/// A character and its column in the value; columns survive when escapes are resolved.
-type Glyph = (char, usize);
+/// A character and its column in the value, from 1; columns survive when escapes are resolved.
+pub(crate) type Glyph = (char, usize);
+
+/// The characters of an item, without its quotes, and where it stood.
+#[derive(Debug, Clone)]
+pub(crate) struct Glyphs {
+    pub glyphs: Vec<Glyph>,
+    pub index: usize,
+    pub column: usize,
+}
+
+impl Glyphs {
+    pub fn item(&self) -> Item {
+        Item {
+            text: to_text(&self.glyphs),
+            index: self.index,
+            column: self.column,
+        }
+    }
+}
 
 /// Reads a list. A blank value, or quotes around nothing but blanks, is no items: the caller takes that for
 /// "everything". There is no limit on the number of items or their length.
@@ -80,6 +98,16 @@ type Glyph = (char, usize);
 ///
 /// An empty item, an unclosed quote or text after a closing quote; the error says which item and where.
 pub fn parse_list(text: &str) -> Result<Vec<Item>, ListError> {
+    let until_comma = |item: &[Glyph]| item.iter().take_while(|glyph| glyph.0 != ',').count();
+    let items = split(text, until_comma)?;
+    Ok(items.iter().map(Glyphs::item).collect())
+}
+
+/// As [`parse_list`], for a language of items that has commas of its own: `length` says how long an item without quotes is.
+pub(crate) fn split(
+    text: &str,
+    length: impl Fn(&[Glyph]) -> usize,
+) -> Result<Vec<Glyphs>, ListError> {
     let glyphs: Vec<Glyph> = text.chars().zip(1..).collect();
     let value = trim(&glyphs);
     match inside_pair(value) {
@@ -87,9 +115,9 @@ pub fn parse_list(text: &str) -> Result<Vec<Item>, ListError> {
             let quote = value[0].0;
             // The closing quote, so that a missing last item is reported there.
             let end = value[value.len() - 1].1;
-            parse_items(trim(&unescape(inside, quote)), end)
+            split_items(trim(&unescape(inside, quote)), end, length)
         }
-        None => parse_items(value, value.last().map_or(1, |last| last.1 + 1)),
+        None => split_items(value, value.last().map_or(1, |last| last.1 + 1), length),
     }
 }
 
@@ -100,11 +128,15 @@ fn inside_pair(value: &[Glyph]) -> Option<&[Glyph]> {
     (closing + 1 == rest.len()).then(|| &rest[..closing])
 }
 
-fn parse_items(list: &[Glyph], end: usize) -> Result<Vec<Item>, ListError> {
+fn split_items(
+    list: &[Glyph],
+    end: usize,
+    length: impl Fn(&[Glyph]) -> usize,
+) -> Result<Vec<Glyphs>, ListError> {
     let mut items = Vec::new();
     let mut rest = (!list.is_empty()).then_some(list);
     while let Some(glyphs) = rest {
-        let (item, after) = parse_item(glyphs, items.len() + 1, end)?;
+        let (item, after) = split_item(glyphs, items.len() + 1, end, &length)?;
         items.push(item);
         rest = after;
     }
@@ -112,39 +144,39 @@ fn parse_items(list: &[Glyph], end: usize) -> Result<Vec<Item>, ListError> {
 }
 
 /// The first item of `glyphs`, and what follows its comma if it has one.
-fn parse_item(
+fn split_item(
     glyphs: &[Glyph],
     index: usize,
     end: usize,
-) -> Result<(Item, Option<&[Glyph]>), ListError> {
+    length: impl Fn(&[Glyph]) -> usize,
+) -> Result<(Glyphs, Option<&[Glyph]>), ListError> {
     let started = trim_start(glyphs);
     if let Some((&(quote, column), rest)) = started.split_first()
         && is_quote(quote)
     {
-        return parse_quoted(rest, quote, index, column);
+        return split_quoted(rest, quote, index, column);
     }
-    let comma = glyphs.iter().position(|glyph| glyph.0 == ',');
-    let item = trim(&glyphs[..comma.unwrap_or(glyphs.len())]);
+    let (item, after) = glyphs.split_at(length(glyphs));
+    let item = trim(item);
     let Some(&(_, column)) = item.first() else {
         let column = glyphs.first().map_or(end, |glyph| glyph.1);
         return Err(ListError::Empty { index, column });
     };
-    let text = to_text(item);
-    let item = Item {
-        text,
+    let item = Glyphs {
+        glyphs: item.to_vec(),
         index,
         column,
     };
-    Ok((item, comma.map(|comma| &glyphs[comma + 1..])))
+    Ok((item, after.split_first().map(|(_, rest)| rest)))
 }
 
 /// The rest of an item whose opening quote, at `column`, has just been read.
-fn parse_quoted(
+fn split_quoted(
     rest: &[Glyph],
     quote: char,
     index: usize,
     column: usize,
-) -> Result<(Item, Option<&[Glyph]>), ListError> {
+) -> Result<(Glyphs, Option<&[Glyph]>), ListError> {
     let Some(closing) = closing_quote(rest, quote) else {
         return Err(ListError::UnclosedQuote {
             index,
@@ -155,9 +187,8 @@ fn parse_quoted(
     if closing == 0 {
         return Err(ListError::Empty { index, column });
     }
-    let text = to_text(&unescape(&rest[..closing], quote));
-    let item = Item {
-        text,
+    let item = Glyphs {
+        glyphs: unescape(&rest[..closing], quote),
         index,
         column,
     };
@@ -173,7 +204,7 @@ fn parse_quoted(
 }
 
 /// Where the partner of an opening quote is in what follows that quote.
-fn closing_quote(rest: &[Glyph], quote: char) -> Option<usize> {
+pub(crate) fn closing_quote(rest: &[Glyph], quote: char) -> Option<usize> {
     let mut position = 0;
     while position < rest.len() {
         if is_escape(&rest[position..], quote) {
@@ -187,7 +218,7 @@ fn closing_quote(rest: &[Glyph], quote: char) -> Option<usize> {
 }
 
 /// The inside of quotes with each escape replaced by what it stands for.
-fn unescape(inside: &[Glyph], quote: char) -> Vec<Glyph> {
+pub(crate) fn unescape(inside: &[Glyph], quote: char) -> Vec<Glyph> {
     let mut plain = Vec::with_capacity(inside.len());
     let mut position = 0;
     while position < inside.len() {
@@ -205,25 +236,25 @@ fn is_escape(glyphs: &[Glyph], quote: char) -> bool {
     matches!(glyphs, [('\\', _), (next, _), ..] if *next == quote || *next == '\\')
 }
 
-fn is_quote(character: char) -> bool {
+pub(crate) fn is_quote(character: char) -> bool {
     matches!(character, '"' | '\'')
 }
 
-fn is_blank(character: char) -> bool {
+pub(crate) fn is_blank(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\n' | '\r')
 }
 
-fn trim_start(glyphs: &[Glyph]) -> &[Glyph] {
+pub(crate) fn trim_start(glyphs: &[Glyph]) -> &[Glyph] {
     let start = glyphs.iter().position(|glyph| !is_blank(glyph.0));
     &glyphs[start.unwrap_or(glyphs.len())..]
 }
 
-fn trim(glyphs: &[Glyph]) -> &[Glyph] {
+pub(crate) fn trim(glyphs: &[Glyph]) -> &[Glyph] {
     let end = glyphs.iter().rposition(|glyph| !is_blank(glyph.0));
     trim_start(&glyphs[..end.map_or(0, |end| end + 1)])
 }
 
-fn to_text(glyphs: &[Glyph]) -> String {
+pub(crate) fn to_text(glyphs: &[Glyph]) -> String {
     glyphs.iter().map(|glyph| glyph.0).collect()
 }
 

@@ -1,4 +1,4 @@
-//! From the items of a list to the system calls they select.
+//! From the items of a list, or the selectors of an expression, to the system calls they select.
 //!
 //! A kernel serves several ABIs and a number means nothing without one, so a selection is a set of pairs. A plain name
 //! means the call in every ABI of the kernel; a plain number means the native ABI; `ABI:` before either means that one.
@@ -9,8 +9,10 @@ use crate::list::Item;
 use crate::{Abi, socketcall, suggest, table};
 
 mod error;
+mod set;
 
 pub use error::SelectError;
+pub use set::{Selection, known_calls};
 
 /// x32 numbers carry this bit in registers and headers; the tables leave it out.
 const X32_BIT: u32 = 0x4000_0000;

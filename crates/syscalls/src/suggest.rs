@@ -65,6 +65,18 @@ fn related(abi: Abi, typed: &str) -> Vec<&'static str> {
         .collect()
 }
 
+/// The one of these names that `typed` may have meant.
+pub(crate) fn nearest_of(typed: &str, names: impl Iterator<Item = &'static str>) -> Option<String> {
+    if typed.len() > MAX_COMPARED_BYTES {
+        return None;
+    }
+    let names: Vec<&str> = names.collect();
+    // It may have been changed before it was looked for.
+    let same = names.iter().copied().find(|name| *name == typed);
+    same.or_else(|| nearest(typed, names.into_iter()).next())
+        .map(str::to_owned)
+}
+
 /// The candidates closest to `typed`, closest first: one typing error per three characters is tolerated, three at
 /// most, so that short names do not match everything.
 fn nearest(

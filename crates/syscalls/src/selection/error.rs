@@ -57,6 +57,32 @@ pub enum SelectError {
         /// The item.
         item: Item,
     },
+    /// No call of this kernel is in the class, or has such a name.
+    #[error("{}matches no system call of this kernel", describe(item))]
+    NoMatch {
+        /// The item.
+        item: Item,
+    },
+    /// Everything that was selected was removed again.
+    #[error("nothing is left of the selected calls")]
+    Nothing {
+        /// The first item.
+        item: Item,
+    },
+}
+
+impl SelectError {
+    /// The item that it is about.
+    pub fn item(&self) -> &Item {
+        match self {
+            Self::UnknownCall { item, .. }
+            | Self::UnknownAbi { item, .. }
+            | Self::ForeignAbi { item, .. }
+            | Self::BadNumber { item }
+            | Self::NoMatch { item }
+            | Self::Nothing { item } => item,
+        }
+    }
 }
 
 /// Longer texts from users are cut in messages.
