@@ -12,6 +12,7 @@ mod error;
 mod set;
 
 pub use error::SelectError;
+pub(crate) use error::shorten;
 pub use set::{Selection, known_calls};
 
 /// x32 numbers carry this bit in registers and headers; the tables leave it out.

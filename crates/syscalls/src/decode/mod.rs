@@ -25,6 +25,8 @@ use content::{Content, Place, UNREADABLE};
 use number::{Class, Form};
 use structs::Pointee;
 
+pub(crate) use text::is_unfit;
+
 /// Memory that a recorder copied for one argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capture<'a> {

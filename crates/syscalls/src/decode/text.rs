@@ -91,6 +91,11 @@ fn escape_char(char: char, is_special: &impl Fn(char) -> bool, out: &mut String)
     }
 }
 
+/// Whether a terminal would obey this character, or show it as something else than what it is.
+pub(crate) fn is_unfit(char: char) -> bool {
+    char.is_ascii_control() || is_deceptive(char)
+}
+
 /// Whether a terminal would show nothing for this character, or show other characters elsewhere because of it:
 /// C1 controls, format characters (bidirectional ones above all), other blanks than the space, fillers, private use
 /// and non-characters.

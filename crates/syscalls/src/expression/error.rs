@@ -2,8 +2,9 @@
 
 use thiserror::Error;
 
+use crate::decode::is_unfit;
 use crate::list::{Glyph, ListError};
-use crate::selection::SelectError;
+use crate::selection::{SelectError, shorten};
 
 /// Why a text is no expression, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -45,7 +46,8 @@ pub enum Reason {
     NothingToRemove,
     /// No class has this name.
     #[error(
-        "there is no class `%{name}`{}; there are {known}",
+        "there is no class `%{}`{}; there are {known}",
+        shorten(name),
         did_you_mean(nearest)
     )]
     UnknownClass {
@@ -67,7 +69,8 @@ pub enum Reason {
     BadPattern(String),
     /// What is tested does not exist.
     #[error(
-        "calls have no `{name}` that can be tested{}; there are {known}",
+        "calls have no `{}` that can be tested{}; there are {known}",
+        shorten(name),
         did_you_mean(nearest)
     )]
     UnknownField {
@@ -81,14 +84,6 @@ pub enum Reason {
     /// An argument's name is missing.
     #[error("the name of an argument is missing, such as `arg.flags`")]
     NoArgumentName,
-    /// No selected call has such an argument.
-    #[error("no selected call has an argument `{name}`{}", did_you_mean(nearest))]
-    UnknownArgument {
-        /// Its name.
-        name: String,
-        /// One that may have been meant.
-        nearest: Option<String>,
-    },
     /// The field cannot be compared like this.
     #[error("`{field}` cannot be tested with `{operator}`, but with {possible}")]
     BadOperator {
@@ -112,7 +107,7 @@ pub enum Reason {
     #[error("a comma or `|` must follow the closing quote")]
     AfterQuote,
     /// The value is no number.
-    #[error("`{value}` is no number")]
+    #[error("`{}` is no number", shorten(value))]
     BadNumber {
         /// The value.
         value: String,
@@ -124,7 +119,7 @@ pub enum Reason {
         value: String,
     },
     /// There is no such error.
-    #[error("`{value}` is no error{}", did_you_mean(nearest))]
+    #[error("`{}` is no error{}", shorten(value), did_you_mean(nearest))]
     UnknownError {
         /// The value.
         value: String,
@@ -132,7 +127,10 @@ pub enum Reason {
         nearest: Option<String>,
     },
     /// The value is no time.
-    #[error("`{value}` is no time; it needs a number and a unit: ns, us, ms, s, m or h")]
+    #[error(
+        "`{}` is no time; it needs a number and a unit: ns, us, ms, s, m or h",
+        shorten(value)
+    )]
     BadDuration {
         /// The value.
         value: String,
@@ -202,11 +200,7 @@ pub fn point(text: &str, error: &ExpressionError) -> String {
         line.push('…');
     }
     for letter in letters.by_ref().take(shown) {
-        line.push(if is_harmless(letter) {
-            letter
-        } else {
-            '\u{fffd}'
-        });
+        line.push(if is_unfit(letter) { '\u{fffd}' } else { letter });
     }
     if letters.next().is_some() {
         line.push('…');
@@ -217,10 +211,4 @@ pub fn point(text: &str, error: &ExpressionError) -> String {
         " ".repeat(before),
         "^".repeat(error.width.clamp(1, AROUND))
     )
-}
-
-/// One column wide and without any power: neither a control character nor one that turns the direction of the text round.
-fn is_harmless(letter: char) -> bool {
-    !letter.is_control()
-        && !matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

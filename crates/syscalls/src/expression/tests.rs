@@ -176,6 +176,32 @@ fn marks_stand_under_what_is_meant() {
 }
 
 #[test]
+fn messages_obey_nobody() {
+    let hostile = format!("\u{1b}[2J\u{61c}\u{202e}{}", "x".repeat(1000));
+    for text in [
+        format!("%{hostile}"),
+        format!("{hostile}=1"),
+        format!("pid={hostile}"),
+        format!("error={hostile}"),
+        format!("duration>{hostile}"),
+        format!("{hostile}>1|2"),
+        format!("pid=\"1\"{hostile}"),
+        format!("/({hostile}/"),
+        format!("/a/{hostile}"),
+        format!("!{hostile}<3"),
+    ] {
+        let error = Expression::parse(&text).unwrap_err();
+        for shown in [error.to_string(), point(&text, &error)] {
+            assert!(
+                !shown.contains(['\u{1b}', '\u{61c}', '\u{202e}']),
+                "{shown:?}"
+            );
+            assert!(shown.chars().count() < 500, "{shown}");
+        }
+    }
+}
+
+#[test]
 fn the_kernel_tests_what_it_can() {
     let plan = |text| Plan::new(&parse(text).predicates);
     let failed = plan("failed, path~/etc/*, comm~nginx|sh*, pid!=1, pid<100");

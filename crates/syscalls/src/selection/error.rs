@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::abis_of_kernel;
 use crate::Abi;
+use crate::decode::is_unfit;
 use crate::list::Item;
 
 /// An item that selects nothing.
@@ -152,11 +153,11 @@ fn any_of(names: &[String]) -> String {
     }
 }
 
-/// The text as a message may show it: on one line, without control characters, not too long.
-fn shorten(text: &str) -> String {
+/// The text as a message may show it: on one line, without characters that a terminal acts on, not too long.
+pub(crate) fn shorten(text: &str) -> String {
     let mut shown = String::new();
     for character in text.chars().take(MAX_SHOWN) {
-        match character.is_control() {
+        match is_unfit(character) {
             true => shown.extend(character.escape_default()),
             false => shown.push(character),
         }

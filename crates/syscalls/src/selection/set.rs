@@ -61,15 +61,6 @@ impl Selection {
             None => self.selects(call.abi, call.number),
         }
     }
-
-    /// Those of the calls with a name that are selected and that `is_meant`, listed.
-    pub fn narrowed(&self, native: Abi, mut is_meant: impl FnMut(&Selected) -> bool) -> Self {
-        let known = known_calls(native).filter(|call| self.has(call) && is_meant(call));
-        Self {
-            is_complement: false,
-            calls: known.collect(),
-        }
-    }
 }
 
 impl Selection {
