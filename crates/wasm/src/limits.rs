@@ -90,6 +90,9 @@ pub(crate) const MAX_TABLES: usize = 8;
 /// Text of `gizmo.fail`: it is shown to a person.
 pub(crate) const MAX_FAIL_BYTES: usize = 4096;
 
+/// Its lines.
+pub(crate) const MAX_FAIL_LINES: usize = 8;
+
 /// Bytes that WASI's `random_get` fills in one call, and entries that one call of its other functions handles.
 pub(crate) const MAX_WASI_ENTRIES: u32 = 1024;
 

@@ -6,7 +6,7 @@ use rustix::time::{ClockId, clock_gettime};
 use wasmtime::{Caller, Linker};
 
 use crate::host::{GIZMO, Refusal, host_function, log, memory, refuse};
-use crate::limits::{MAX_FAIL_BYTES, MAX_MAP_VALUE_BYTES, MAX_NAME_BYTES};
+use crate::limits::{MAX_FAIL_BYTES, MAX_FAIL_LINES, MAX_MAP_VALUE_BYTES, MAX_NAME_BYTES};
 use crate::state::State;
 
 pub(super) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -69,7 +69,7 @@ fn set_max_entries(
 fn fail(caller: &mut Caller<'_, State>, text: u64) -> Result<(), Refusal> {
     let (memory, state) = memory::view(caller);
     let text = memory::bytes(memory, text, "the text", usize::MAX)?;
-    let text = log::clean(&text[..text.len().min(MAX_FAIL_BYTES)]);
+    let text = log::clean_lines(&text[..text.len().min(MAX_FAIL_BYTES)], MAX_FAIL_LINES);
     state.report.fail = (!text.is_empty()).then_some(text);
     Ok(())
 }

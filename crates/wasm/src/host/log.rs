@@ -98,9 +98,23 @@ pub(crate) fn clean(bytes: &[u8]) -> String {
     line
 }
 
+/// The lines of a text, cleaned. All but the first are set in, so that none looks like one of ours.
+pub(crate) fn clean_lines(bytes: &[u8], most: usize) -> String {
+    let text = bytes.trim_ascii_end();
+    let lines = text.split(|byte| *byte == b'\n').take(most).map(clean);
+    lines.collect::<Vec<String>>().join("\n  ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn further_lines_are_set_in() {
+        assert_eq!(clean_lines(b"a\r\nb\x1b\n\n", 9), "a\n  b\\u{1b}");
+        assert_eq!(clean_lines(b"a\nb\nc", 2), "a\n  b");
+        assert_eq!(clean_lines(b"\n", 2), "");
+    }
 
     #[test]
     fn lines_are_cut_and_cannot_steer_a_terminal() {
