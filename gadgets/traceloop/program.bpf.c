@@ -8,7 +8,7 @@
  * The order of the tests is the cost of the recorder for those who are not recorded: first whether the call is
  * selected (a bit), then whether the task is recorded (a look into a table).
  *
- * bpf/maps.h: what is known; bpf/which.h: which call; bpf/who.h: whose; bpf/calls.h: where it is kept; bpf/capture.h: what
+ * bpf/maps.h: what is known; bpf/which.h: which call; bpf/tests.h: what must hold of it; bpf/who.h: whose; bpf/calls.h: where it is kept; bpf/capture.h: what
  * its pointers point to; bpf/ring.h: records and where they go; bpf/inflight.h: calls that have not returned;
  * bpf/functions.h: where the programs stand when they do not stand at all calls.
  */
@@ -126,6 +126,10 @@ static __always_inline struct captures *captures_begun(__u64 key, struct call_pl
 static __always_inline void finish_call(__u64 key, struct call_place *place, __s64 ret)
 {
 	struct call *call = &place->call;
+	if (!(call->flags & RECORD_KILLED) && !passes_result(ret)) {
+		end_call(key, call);
+		return;
+	}
 	if (is_multiplexer(call->abi, call->number) && call->rule_number == call->number)
 		find_subcall_late(call);
 	struct rule *rule = NULL;
@@ -195,6 +199,12 @@ static __noinline bool begin_without_enter(struct pt_regs *regs, __u32 number, _
 	/* A fork's child was never inside; an exec of another kind, or of another ABI, returns under this number on x86. */
 	if (rule && (rule->flags & (RULE_FORKS | RULE_EXECS)) && ret == 0)
 		return false;
+	/* Nothing passed when it began, perhaps; by now it has another name. */
+	if ((tests_comm || tests_uid) && rule && (rule->flags & RULE_RENAMES) && ret >= 0)
+		return false;
+	bool is_killed = is_condemned(task);
+	if (is_killed ? !passes_without_result() : !passes_result(ret))
+		return false;
 	struct call_place *place = begin_place(key);
 	if (!place) {
 		refuse(owner);
@@ -205,7 +215,7 @@ static __noinline bool begin_without_enter(struct pt_regs *regs, __u32 number, _
 		end_place(key);
 		return false;
 	}
-	call->flags = RECORD_NO_ENTER | (is_condemned(task) ? RECORD_KILLED : 0);
+	call->flags = RECORD_NO_ENTER | (is_killed ? RECORD_KILLED : 0);
 	return true;
 }
 
@@ -234,6 +244,9 @@ static __always_inline int leave(struct pt_regs *regs, long ret)
 	__u32 plain = number;
 	__u8 abi = 0;
 
+	/* Nothing was noted when it began, so nothing is to be forgotten. */
+	if (only_ends && !passes_result(ret))
+		end_program();
 	if (filter_on && is_out(number))
 		end_program();
 	if (filter_on)
@@ -253,6 +266,8 @@ static __always_inline int leave(struct pt_regs *regs, long ret)
 	}
 	if ((place->owner == key || shared.elsewhere) && is_in_rare_call(key, abi, plain))
 		return finish_rare_call(key, ret);
+	if (!passes_task(current_task()) || !passes_without_duration())
+		return 0;
 	__u64 owner = owner_of(key, number);
 	if (owner == NOBODY)
 		return 0;
@@ -342,7 +357,7 @@ int BPF_PROG(record_death)
 		return 0;
 	if (!control.recording)
 		return 0;
-	if (!is_end_seen(&place->call) || !is_inside(&place->call, current_task(), key)) {
+	if (!is_end_seen(&place->call) || !is_inside(&place->call, current_task(), key) || !passes_without_result()) {
 		end_call(key, &place->call);
 		return 0;
 	}
@@ -360,11 +375,15 @@ static __always_inline int enter(struct pt_regs *regs, __u32 number)
 	if (owner == NOBODY)
 		end_program();
 	struct task_struct *task = current_task();
+	if (!passes_task(task))
+		end_program();
 	__u8 abi = abi_of(task, &number);
 	if (filter_on && !is_selected(selection.enter, abi, number))
 		return 0;
 	struct rule *rule = rule_of(abi, number);
 	if (rule && (rule->flags & RULE_UNSELECTED))
+		return 0;
+	if (rule && (rule->flags & RULE_NEVER_RETURNS) && !(passes_without_result() && passes_without_duration()))
 		return 0;
 	struct call_place *place = begin_place(key);
 	if (!place) {

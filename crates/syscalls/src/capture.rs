@@ -117,6 +117,8 @@ pub struct Behaviour {
     pub forks: bool,
     /// The program is replaced and the caller's memory is gone at exit; the thread id can change.
     pub execs: bool,
+    /// The thread may have another name, or another user, when it returns.
+    pub renames: bool,
 }
 
 /// What is special about the call with this name in the system call table.
@@ -125,6 +127,16 @@ pub fn behaviour(name: &str) -> Behaviour {
         never_returns: matches!(name, "exit" | "exit_group" | "rt_sigreturn" | "sigreturn"),
         forks: matches!(name, "clone" | "clone3" | "fork" | "vfork"),
         execs: matches!(name, "execve" | "execveat"),
+        renames: matches!(
+            name,
+            "prctl"
+                | "setuid"
+                | "setuid32"
+                | "setreuid"
+                | "setreuid32"
+                | "setresuid"
+                | "setresuid32"
+        ),
     }
 }
 

@@ -1,9 +1,7 @@
-//! From the items of a list, or the selectors of an expression, to the system calls they select.
+//! From the selectors of an expression to the system calls they select.
 //!
 //! A kernel serves several ABIs and a number means nothing without one, so a selection is a set of pairs. A plain name
 //! means the call in every ABI of the kernel; a plain number means the native ABI; `ABI:` before either means that one.
-
-use std::collections::HashSet;
 
 use crate::list::Item;
 use crate::{Abi, socketcall, suggest, table};
@@ -54,34 +52,12 @@ pub fn abis_of_kernel(native: Abi) -> &'static [Abi] {
     }
 }
 
-/// The calls that `items` select on a kernel with this native ABI, as a set in the order of first appearance.
+/// The calls that a name or a number selects, behind an ABI perhaps.
 ///
 /// `resolve` answers for names in the native ABI; it is how a guest asks its host. Other ABIs come from the compiled-in
 /// tables. A name that only another ABI of the kernel has is an error unless its ABI is given, because selecting
 /// `open` on arm64 would otherwise quietly trace 32-bit tasks only. Any 32-bit number is accepted, decimal or with
 /// `0x`, since tasks may issue numbers that no table has.
-///
-/// # Errors
-///
-/// The first item that selects nothing, with what its author may have meant.
-pub fn select(
-    items: &[Item],
-    native: Abi,
-    mut resolve: impl FnMut(&str) -> Option<u32>,
-) -> Result<Vec<Selected>, SelectError> {
-    let mut seen = HashSet::new();
-    let mut selection = Vec::new();
-    for item in items {
-        let calls = select_item(item, native, &mut resolve)?;
-        selection.extend(
-            calls
-                .into_iter()
-                .filter(|call| seen.insert((call.abi, call.number, call.socket_operation()))),
-        );
-    }
-    Ok(selection)
-}
-
 fn select_item(
     item: &Item,
     native: Abi,

@@ -99,8 +99,7 @@ static __always_inline void end_place(__u64 key)
 /* Whether the end of a call that has begun is seen. It is not when the filter has changed meanwhile. */
 static __always_inline bool is_end_seen(struct call *call)
 {
-	__u64 key = (__u64)call->abi << 32 | call->number;
-	return !filter_on || bpf_map_lookup_elem(&syscall_filters, &key);
+	return !filter_on || is_listed(call->abi, call->number);
 }
 
 /*

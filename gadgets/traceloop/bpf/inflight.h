@@ -16,6 +16,7 @@
 #include <gizmo/inflight.h>
 
 #include "calls.h"
+#include "tests.h"
 #include "who.h"
 
 /* include/linux/sched.h. The threads that the kernel makes in a process have its registers, but never use them. */
@@ -102,6 +103,7 @@ static __always_inline void describe_task(struct in_flight *to, struct task_stru
 {
 	to->cpu = cpu_of(task);
 	to->pid = task->tgid;
+	to->uid = task->cred->uid.val;
 	__builtin_memcpy(to->comm, task->comm, sizeof(to->comm));
 }
 
@@ -198,7 +200,7 @@ static __always_inline bool describe_unseen(struct in_flight_room *room, struct 
 	if (!is_asleep(task))
 		return false;
 	struct recorded *recorded = find_recorded_of(task);
-	if (!recorded || recorded->armed)
+	if (!recorded || recorded->armed || !passes_task(task))
 		return false;
 	/* It has made calls since: this one is not selected, or has begun after the recording. */
 	__u32 index = index_of(key, TASK_VERDICTS);

@@ -55,6 +55,13 @@ _Static_assert(sizeof(struct cursor) == 64, "a cursor has a cache line for itsel
 /* Set before load, so that what is not used is not in the program. */
 const volatile bool filter_on = false;
 const volatile bool durations = true;
+const volatile bool only_ends = false; /* nobody sees calls begin, because only failures are recorded */
+const volatile bool tests_result = false;
+const volatile bool tests_duration = false;
+const volatile bool tests_pid = false;
+const volatile bool tests_tid = false;
+const volatile bool tests_uid = false;
+const volatile bool tests_comm = false;
 const volatile __u32 capture_bytes = CAPTURE_BYTES; /* of buffers; 0 for no captures at all */
 const volatile bool preemptible = false; /* another task may run in the middle of a hook, on the same CPU */
 const volatile __u32 segments_per_cpu = 1;
@@ -85,6 +92,7 @@ const volatile __u32 cpus = 1;
 struct control control SEC(".data.control");
 struct claims claims SEC(".data.claims");
 struct selection selection SEC(".data.selection");
+struct tests tests SEC(".data.tests");
 
 /* Nothing is looked for in here: the kernel answers a change of such a map when all programs have ended that were running. */
 struct {
@@ -99,7 +107,10 @@ struct {
 	});
 } programs_end SEC(".maps");
 
-/* Selected calls: ABI in the upper half, number in the lower. The bits of selection say the same for most of them. */
+/*
+ * Calls that the filter names: ABI in the upper half, number in the lower; whether they are selected. The bits of selection say the same
+ * for most of them.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -244,6 +255,7 @@ struct noted_thread {
 	__u64 segment; /* the segment it is in: index, and above it the generation */
 	__u32 tid;
 	__u32 pid;
+	__u32 uid;
 	__u64 comm[2];
 };
 

@@ -5,6 +5,7 @@
 
 #include "calls.h"
 #include "capture.h"
+#include "tests.h"
 #include "who.h"
 
 /* Of the largest record, with the notes in front of it and with what the verifier must see. */
@@ -83,17 +84,18 @@ static __always_inline struct segment *segment_with_room(struct part *part)
 }
 
 static __always_inline __u32 note_as(struct thread_note *note, __u64 segment, struct call_place *place, __u32 pid,
-				     __u64 first, __u64 second)
+				     __u32 uid, __u64 first, __u64 second)
 {
 	struct noted_thread *noted = &place->noted;
 	__u32 tid = place->call.tid;
 
-	if (noted->segment == segment && noted->tid == tid && noted->pid == pid && noted->comm[0] == first &&
-	    noted->comm[1] == second)
+	if (noted->segment == segment && noted->tid == tid && noted->pid == pid && noted->uid == uid &&
+	    noted->comm[0] == first && noted->comm[1] == second)
 		return 0;
 	noted->segment = segment;
 	noted->tid = tid;
 	noted->pid = pid;
+	noted->uid = uid;
 	noted->comm[0] = first;
 	noted->comm[1] = second;
 	note->bytes = sizeof(*note);
@@ -101,7 +103,7 @@ static __always_inline __u32 note_as(struct thread_note *note, __u64 segment, st
 	note->kind = NOTE_THREAD;
 	note->tid = tid;
 	note->pid = pid;
-	note->reserved = 0;
+	note->uid = uid;
 	((__u64 *)note->comm)[0] = first;
 	((__u64 *)note->comm)[1] = second;
 	return sizeof(*note);
@@ -114,7 +116,7 @@ static __noinline __u32 note_thread_old(struct thread_note *note, __u64 segment,
 	__u64 *comm = (__u64 *)task->comm;
 	__u64 first = read_kernel(comm, sizeof(first));
 	__u64 second = read_kernel(comm + 1, sizeof(second));
-	return note_as(note, segment, place, READ(task, tgid), first, second);
+	return note_as(note, segment, place, READ(task, tgid), uid_of(task), first, second);
 }
 
 /* Says whose records follow, unless the segment says so already. The number of bytes written. */
@@ -123,7 +125,7 @@ static __always_inline __u32 note_thread(struct thread_note *note, __u64 segment
 {
 	__u64 *comm = (__u64 *)task->comm;
 	if (HAS_5_13)
-		return note_as(note, segment, place, task->tgid, comm[0], comm[1]);
+		return note_as(note, segment, place, task->tgid, uid_of(task), comm[0], comm[1]);
 	return note_thread_old(note, segment, place, task);
 }
 
@@ -336,6 +338,10 @@ static __always_inline void write_record(struct task_struct *task, struct call_p
 {
 	struct call *call = &place->call;
 	__u32 slot = call->slot;
+	__u64 now = tests_duration ? bpf_ktime_get_boot_ns() : 0;
+	if (tests_duration && !(call->flags & (RECORD_NO_ENTER | RECORD_NEVER_RETURNS)) &&
+	    !passes_duration(now - call->start_boot_ns))
+		return;
 	struct slot *owner = bpf_map_lookup_elem(&slots, &slot);
 	if (!owner || owner->epoch != call->epoch)
 		return;
@@ -344,7 +350,8 @@ static __always_inline void write_record(struct task_struct *task, struct call_p
 		refuse(slot);
 		return;
 	}
-	__u64 now = bpf_ktime_get_boot_ns();
+	if (!tests_duration)
+		now = bpf_ktime_get_boot_ns();
 	if (!durations || (call->flags & (RECORD_NO_ENTER | RECORD_NEVER_RETURNS)))
 		call->start_boot_ns = now;
 	struct segment *segment = segment_with_room(&part);

@@ -120,6 +120,14 @@ static __always_inline __u32 number_of_key(__u64 key)
 	return BPF_CORE_READ(regs, REGS_NUMBER);
 }
 
+/* Whether a call is selected that has no bit, or whatever bit it has. */
+static __always_inline bool is_listed(__u8 abi, __u32 number)
+{
+	__u64 key = (__u64)abi << 32 | number;
+	__u8 *listed = bpf_map_lookup_elem(&syscall_filters, &key);
+	return listed ? *listed : selection.others;
+}
+
 static __always_inline bool is_selected(const __u64 bits[ABI_COUNT][NUMBERS_PER_ABI / 64], __u8 abi, __u32 number)
 {
 	__u64 index = number;
@@ -127,8 +135,7 @@ static __always_inline bool is_selected(const __u64 bits[ABI_COUNT][NUMBERS_PER_
 	barrier_var(index);
 	if (index < NUMBERS_PER_ABI)
 		return bits[abi][index / 64] & (1ULL << (index % 64));
-	__u64 key = (__u64)abi << 32 | number;
-	return bpf_map_lookup_elem(&syscall_filters, &key);
+	return is_listed(abi, number);
 }
 
 /* Whether a call cannot be selected, whatever its ABI. */

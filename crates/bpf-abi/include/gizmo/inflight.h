@@ -27,7 +27,7 @@ struct in_flight {
 	__u32 pid; /* as the initial namespace numbers it, like the next */
 	__u32 tid;
 	__u32 cpu; /* on which the thread was last */
-	__u32 reserved;
+	__u32 uid; /* real */
 	char comm[16];
 	__u64 values[RECORD_ARGS];
 };

@@ -84,6 +84,14 @@ struct thread_info {
 	unsigned int cpu; /* since 5.16; before in task_struct */
 } KERNEL_VIEW;
 
+typedef struct {
+	unsigned int val;
+} KERNEL_VIEW kuid_t;
+
+struct cred {
+	kuid_t uid; /* real */
+} KERNEL_VIEW;
+
 struct task_struct {
 	struct thread_info thread_info;
 	void *stack;
@@ -92,6 +100,7 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 	struct css_set *cgroups;
 	char comm[16];
+	struct cred *cred;
 	struct sigpending pending;
 	struct sighand_struct *sighand;
 	unsigned int flags;

@@ -99,7 +99,7 @@ struct thread_note {
 	__u8 kind;
 	__u32 tid;
 	__u32 pid; /* process, i.e. thread group */
-	__u32 reserved;
+	__u32 uid; /* real, as the initial namespace numbers it */
 	char comm[16];
 };
 
@@ -171,6 +171,7 @@ enum rule_flags {
 	RULE_CAPTURES_AT_ENTER = 16, /* something is to be read when it begins, */
 	RULE_CAPTURES_AT_EXIT = 32,  /* or when it returns */
 	RULE_UNSELECTED = 64, /* looked at only because it begins containers */
+	RULE_RENAMES = 128,   /* the thread may have another name or user when it returns */
 };
 
 /* How to record a system call. */
@@ -195,6 +196,41 @@ struct selection {
 	 * may have changed the task's ABI, and x86 then shows the new ABI's execve.
 	 */
 	__u64 exit[ABI_COUNT][NUMBERS_PER_ABI / 64];
+	/* Whether a number that has neither a bit nor an entry in the hash is selected. */
+	__u32 others;
+	__u32 reserved;
+};
+
+/* Alternatives of each test. */
+#define TEST_VALUES 4
+
+/* Both ends included. */
+struct test_range {
+	__s64 least;
+	__s64 most;
+};
+
+/* The first bytes of a thread's name, its NUL included if nothing may follow; the mask has a bit for each of them. */
+struct test_name {
+	__u64 value[2];
+	__u64 mask[2];
+};
+
+/*
+ * What must hold of a call besides its number. Which of these tests are made is said by constants; each is passed by one of
+ * its values. Values that are not needed repeat others.
+ */
+struct tests {
+	struct test_range result[TEST_VALUES];
+	struct test_range duration[TEST_VALUES]; /* ns */
+	struct test_range pid[TEST_VALUES]; /* as the initial namespace numbers it, like the next two */
+	struct test_range tid[TEST_VALUES];
+	struct test_range uid[TEST_VALUES]; /* real */
+	struct test_name comm[TEST_VALUES];
+	__u32 needs_result; /* a call that has none does not pass */
+	__u32 needs_duration;
+	__u32 excludes_comm; /* only other names pass */
+	__u32 reserved;
 };
 
 /* What the guest switches while the programs run. */

@@ -22,7 +22,8 @@ mod text;
 use crate::capture::{CaptureKind, CaptureRule};
 use crate::{Abi, Declaration, Parameter};
 use content::{Content, Place, UNREADABLE};
-use number::{Class, Form};
+use number::Form;
+pub(crate) use number::{Class, class, is_descriptor, number_of};
 use structs::Pointee;
 
 pub(crate) use text::is_unfit;
@@ -79,7 +80,7 @@ pub struct Call<'a> {
 
 impl Call<'_> {
     /// The register of this argument, if its content is known.
-    fn known_arg(&self, index: usize) -> Option<u64> {
+    pub(crate) fn known_arg(&self, index: usize) -> Option<u64> {
         let is_known = self.args_known && index < usize::from(self.arg_count);
         self.args.get(index).copied().filter(|_| is_known)
     }

@@ -10,7 +10,7 @@ mod tests;
 
 /// How a C type is passed in a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
+pub(crate) enum Class {
     Address,
     Signed(u32),
     Unsigned(u32),
@@ -87,6 +87,15 @@ impl Form {
     /// Whether it is a pointer to nothing.
     pub fn is_null(self, abi: Abi, raw: u64) -> bool {
         self == Form::Pointer && masked(raw, word_bits(abi)) == 0
+    }
+}
+
+/// The number that a register holds.
+pub(crate) fn number_of(class: Class, raw: u64) -> i128 {
+    match class {
+        Class::Signed(bits) => signed(raw, bits).into(),
+        Class::Unsigned(bits) => masked(raw, bits).into(),
+        Class::Address => raw.into(),
     }
 }
 
@@ -172,7 +181,7 @@ const AT_FDCWD: i32 = -100;
 
 /// The kernel declares many descriptors unsigned (`close`) or even `unsigned long` (`mmap`), but -1 is what was meant.
 /// `max_fd` of `close_range` is a limit.
-fn is_descriptor(parameter: &str) -> bool {
+pub(crate) fn is_descriptor(parameter: &str) -> bool {
     matches!(parameter, "fildes" | "fdin" | "fdout")
         || parameter.starts_with("fd_")
         || (parameter.ends_with("fd") && parameter != "max_fd")
@@ -211,7 +220,7 @@ fn is_mode_type(ctype: &str) -> bool {
 }
 
 /// That of a C type.
-pub(super) fn class(ctype: &str, abi: Abi) -> Class {
+pub(crate) fn class(ctype: &str, abi: Abi) -> Class {
     // Most parameters, without taking their type apart.
     match ctype {
         "int" => return Class::Signed(32),

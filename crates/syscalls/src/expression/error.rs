@@ -46,9 +46,9 @@ pub enum Reason {
     NothingToRemove,
     /// No class has this name.
     #[error(
-        "there is no class `%{}`{}; there are {known}",
+        "there is no class `%{}`{}",
         shorten(name),
-        did_you_mean(nearest)
+        did_you_mean_or(nearest, known)
     )]
     UnknownClass {
         /// The name.
@@ -69,9 +69,9 @@ pub enum Reason {
     BadPattern(String),
     /// What is tested does not exist.
     #[error(
-        "calls have no `{}` that can be tested{}; there are {known}",
+        "calls have no `{}` that can be tested{}",
         shorten(name),
-        did_you_mean(nearest)
+        did_you_mean_or(nearest, known)
     )]
     UnknownField {
         /// Its name.
@@ -84,6 +84,20 @@ pub enum Reason {
     /// An argument's name is missing.
     #[error("the name of an argument is missing, such as `arg.flags`")]
     NoArgumentName,
+    /// No call has an argument of this name.
+    #[error("no call has an argument `{}`{}", shorten(name), did_you_mean(nearest))]
+    UnknownArgument {
+        /// The name.
+        name: String,
+        /// One that may have been meant.
+        nearest: Option<String>,
+    },
+    /// No selected call has what is tested.
+    #[error("none of the selected calls has such an argument")]
+    NoSuchArgument,
+    /// It contradicts what stands before.
+    #[error("no call can pass this together with the tests before it")]
+    NeverTrue,
     /// The field cannot be compared like this.
     #[error("`{field}` cannot be tested with `{operator}`, but with {possible}")]
     BadOperator {
@@ -184,6 +198,13 @@ fn did_you_mean(nearest: &Option<String>) -> String {
         .as_ref()
         .map(|name| format!("; did you mean `{name}`?"))
         .unwrap_or_default()
+}
+
+fn did_you_mean_or(nearest: &Option<String>, known: &str) -> String {
+    match nearest {
+        Some(_) => did_you_mean(nearest),
+        None => format!("; there are {known}"),
+    }
 }
 
 /// Characters of a long expression that are shown in front of what is meant, and behind it.

@@ -28,9 +28,11 @@
 //!
 //! Commas in a pattern, and in quotes behind an operator, are literal; slashes in a pattern need a backslash.
 
+mod checks;
 mod error;
 mod glob;
 mod lex;
+mod meaning;
 mod plan;
 mod predicate;
 mod ranges;
@@ -39,8 +41,10 @@ mod selector;
 mod tests;
 mod value;
 
+pub use checks::{Checks, Duration, Facts, needs_captures};
 pub use error::{ExpressionError, Reason, point};
 pub use glob::Glob;
+pub use meaning::Meaning;
 pub use plan::{COMM_TESTS, CommTest, KernelTests, NUMBER_TESTS, Plan};
 pub use predicate::{Predicate, Subject, Test};
 pub use ranges::Ranges;

@@ -1,5 +1,6 @@
 //! Which part of an expression the kernel tests, before a record is written, and which part is left.
 
+use super::error::{ExpressionError, Reason};
 use super::predicate::{Predicate, Subject};
 use super::ranges::Ranges;
 
@@ -55,6 +56,22 @@ impl KernelTests {
                 .is_some_and(|results| results.ranges().last().is_none_or(|&(_, most)| most < 0))
     }
 
+    /// Tests that pass what passes one of both.
+    pub fn or(&self, other: &Self) -> Self {
+        let either = |one: &Option<Ranges>, other: &Option<Ranges>| {
+            let all = one.as_ref()?.or(other.as_ref()?);
+            Some(all.at_most(NUMBER_TESTS))
+        };
+        Self {
+            result: either(&self.result, &other.result),
+            duration: either(&self.duration, &other.duration),
+            pid: either(&self.pid, &other.pid),
+            tid: either(&self.tid, &other.tid),
+            uid: either(&self.uid, &other.uid),
+            comm: self.comm.clone().filter(|_| self.comm == other.comm),
+        }
+    }
+
     /// The place of a number's test, if the programs can make it.
     fn number(&mut self, subject: &Subject) -> Option<&mut Option<Ranges>> {
         match subject {
@@ -70,7 +87,11 @@ impl KernelTests {
 
 impl Plan {
     /// For these predicates.
-    pub fn new(predicates: &[Predicate]) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// One that cannot be true together with those before it.
+    pub fn new(predicates: &[Predicate]) -> Result<Self, ExpressionError> {
         let mut kernel = KernelTests::default();
         for predicate in predicates {
             if let Some(place) = kernel.number(&predicate.subject) {
@@ -80,6 +101,9 @@ impl Plan {
                         .as_ref()
                         .map_or(passing.clone(), |other| other.and(&passing)),
                 );
+                if place.as_ref().is_some_and(|all| all.ranges().is_empty()) {
+                    return Err(predicate.error(Reason::NeverTrue));
+                }
             } else if kernel.comm.is_none() && predicate.subject == Subject::Comm {
                 kernel.comm = comm_tests(predicate);
             }
@@ -93,6 +117,11 @@ impl Plan {
         ] {
             *number = number.as_ref().map(|ranges| ranges.at_most(NUMBER_TESTS));
         }
+        Ok(Self::of(kernel, predicates))
+    }
+
+    /// What is tested where, when the programs make these tests.
+    fn of(mut kernel: KernelTests, predicates: &[Predicate]) -> Self {
         let is_in_kernel = predicates
             .iter()
             .map(|predicate| match kernel.number(&predicate.subject) {
@@ -110,6 +139,21 @@ impl Plan {
             kernel,
             is_in_kernel,
         }
+    }
+
+    /// The same where only such tests can be made as these programs have.
+    pub(super) fn within(self, loaded: &KernelTests, predicates: &[Predicate]) -> Self {
+        let kernel = self.kernel;
+        let only = |test: Option<Ranges>, other: &Option<Ranges>| test.filter(|_| other.is_some());
+        let kernel = KernelTests {
+            result: only(kernel.result, &loaded.result),
+            duration: only(kernel.duration, &loaded.duration),
+            pid: only(kernel.pid, &loaded.pid),
+            tid: only(kernel.tid, &loaded.tid),
+            uid: only(kernel.uid, &loaded.uid),
+            comm: kernel.comm.filter(|_| loaded.comm.is_some()),
+        };
+        Self::of(kernel, predicates)
     }
 }
 

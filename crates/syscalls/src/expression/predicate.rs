@@ -54,6 +54,17 @@ pub struct Predicate {
     pub column: usize,
 }
 
+impl Predicate {
+    /// An error about it.
+    pub(super) fn error(&self, reason: Reason) -> ExpressionError {
+        ExpressionError {
+            reason,
+            column: self.column,
+            width: self.text.chars().count().max(1),
+        }
+    }
+}
+
 impl Test {
     /// The numbers that pass, where only numbers are compared.
     pub fn passing(&self) -> Ranges {

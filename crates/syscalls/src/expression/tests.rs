@@ -203,7 +203,7 @@ fn messages_obey_nobody() {
 
 #[test]
 fn the_kernel_tests_what_it_can() {
-    let plan = |text| Plan::new(&parse(text).predicates);
+    let plan = |text| Plan::new(&parse(text).predicates).unwrap();
     let failed = plan("failed, path~/etc/*, comm~nginx|sh*, pid!=1, pid<100");
     assert_eq!(failed.is_in_kernel, [true, false, true, true, true]);
     assert!(failed.kernel.is_of_failures());
@@ -276,7 +276,7 @@ proptest! {
         let values: Vec<String> = bounds.iter().map(i128::to_string).collect();
         let text = format!("ret{}{}", if is_negated { "!=" } else { "=" }, values.join("|"));
         let predicates = parse(&text).predicates;
-        let plan = Plan::new(&predicates);
+        let plan = Plan::new(&predicates).unwrap();
         let tested = plan.kernel.result.unwrap();
         let passes = predicates[0].test.passing().contains(probe);
         prop_assert!(!passes || tested.contains(probe));

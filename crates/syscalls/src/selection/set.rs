@@ -67,7 +67,8 @@ impl Selection {
     /// The calls that an expression selects on a kernel with this native ABI.
     ///
     /// `resolve` answers for plain names in the native ABI; it is how a guest asks its host. Other ABIs, classes and patterns come from
-    /// the compiled-in tables. What single names and numbers select is said at [`super::select`].
+    /// the compiled-in tables. A name that only another ABI of the kernel has needs that ABI in front of it, and every number of 32 bits is
+    /// one of a call.
     ///
     /// # Errors
     ///

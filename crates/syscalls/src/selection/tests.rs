@@ -3,12 +3,21 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::list::{join_items, parse_list};
+use crate::expression::Expression;
+use crate::list::join_items;
 use proptest::prelude::*;
 
 fn run(list: &str, native: Abi) -> Result<Vec<Selected>, SelectError> {
-    let items = parse_list(list).unwrap();
-    select(&items, native, |name| table::number(native, name))
+    select(list, native, |name| table::number(native, name))
+}
+
+fn select(
+    list: &str,
+    native: Abi,
+    resolve: impl FnMut(&str) -> Option<u32>,
+) -> Result<Vec<Selected>, SelectError> {
+    let expression = Expression::parse(list).unwrap();
+    Selection::resolve(&expression, native, resolve).map(|selection| selection.calls)
 }
 
 #[track_caller]
@@ -129,9 +138,8 @@ fn numbers_are_native_unless_an_abi_is_given() {
 
 #[test]
 fn names_of_the_native_abi_are_resolved_by_the_host() {
-    let items = parse_list("brand_new_call,x86_64:another").unwrap();
     let mut asked = Vec::new();
-    let selection = select(&items, Abi::X86_64, |name| {
+    let selection = select("brand_new_call,x86_64:another", Abi::X86_64, |name| {
         asked.push(name.to_owned());
         Some(470)
     });
@@ -265,9 +273,9 @@ proptest! {
 
     #[test]
     fn arbitrary_lists_never_panic(list in "(\\PC|[,\"':\\\\x0-9a-z ]|i386:|0x|openat){0,30}") {
-        if let Ok(items) = parse_list(&list) {
+        if Expression::parse(&list).is_ok() {
             for native in [Abi::X86_64, Abi::Aarch64] {
-                if let Err(error) = select(&items, native, |name| table::number(native, name)) {
+                if let Err(error) = select(&list, native, |name| table::number(native, name)) {
                     prop_assert!(error.to_string().starts_with("item "));
                 }
             }

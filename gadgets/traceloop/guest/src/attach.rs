@@ -23,6 +23,9 @@ const SINCE_5_13: &str = "bpf_for_each_map_elem";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Function {
     name: String,
+    /// A program looks at its beginning.
+    begins: bool,
+    /// A program looks at its end.
     returns: bool,
 }
 
@@ -42,6 +45,14 @@ struct Found {
     without: Vec<String>,
 }
 
+impl Found {
+    fn add(&mut self, function: Function) {
+        if !self.functions.contains(&function) {
+            self.functions.push(function);
+        }
+    }
+}
+
 impl Attached {
     /// Decides by the parameter `attach`, and says so to the kernel side before it is loaded.
     pub fn choose(filter: &Filter) -> Result<Self, Error> {
@@ -55,17 +66,22 @@ impl Attached {
                 )));
             }
         };
-        attached.apply()?;
+        attached.apply(!filter.plan.kernel.is_of_failures())?;
         Ok(attached)
     }
 
-    fn apply(&self) -> Result<(), Error> {
+    fn apply(&self, at_beginnings: bool) -> Result<(), Error> {
         let Self::Functions(functions) = self else {
             attach("record_exit", "sys_exit")?;
-            return attach("record_enter", "sys_enter");
+            return match at_beginnings {
+                true => attach("record_enter", "sys_enter"),
+                false => Ok(()),
+            };
         };
         for (slot, function) in functions.iter().enumerate() {
-            attach(&begins(slot), &function.name)?;
+            if function.begins {
+                attach(&begins(slot), &function.name)?;
+            }
             if function.returns {
                 attach(&returns(slot), &function.name)?;
             }
@@ -89,11 +105,16 @@ impl Attached {
         let Self::Functions(here) = self else {
             return Ok(());
         };
+        if filter.selection.is_complement {
+            return Err(Error::new(
+                "this run stands at the functions of the calls that it was started with; a filter for all others needs a run with `--attach tracepoint`",
+            ));
+        }
         let found = find(filter)?;
         let missing = found
             .functions
             .into_iter()
-            .filter(|one| !here.contains(one));
+            .filter(|one| !here.iter().any(|seen| seen.name == one.name));
         let missing: Vec<String> = missing.map(|one| one.name).chain(found.without).collect();
         if missing.is_empty() {
             return Ok(());
@@ -112,7 +133,9 @@ impl Attached {
         };
         let mut misses = 0;
         for (slot, function) in functions.iter().enumerate() {
-            misses += program_misses(&begins(slot))?;
+            if function.begins {
+                misses += program_misses(&begins(slot))?;
+            }
             if function.returns {
                 misses += program_misses(&returns(slot))?;
             }
@@ -141,7 +164,7 @@ fn names(functions: &[Function]) -> String {
 /// The functions that were asked for.
 fn all_functions(filter: &Filter) -> Result<Vec<Function>, Error> {
     let refused = |why: &str| Err(Error::new(format!("--attach function: {why}")));
-    if filter.selected.is_empty() {
+    if filter.selection.is_complement {
         return refused("it is for a few calls; select them with `--syscall-filters`");
     }
     if !symbol_exists(SINCE_5_13) {
@@ -171,7 +194,8 @@ fn all_functions(filter: &Filter) -> Result<Vec<Function>, Error> {
 fn functions_if_cheaper(filter: &Filter) -> Result<Attached, Error> {
     // A function serves one call, in each ABI at most. Longer lists need not be looked up.
     let most = SLOTS * abis_of_kernel(filter.native).len();
-    let is_possible = (1..=most).contains(&filter.selected.len());
+    let is_possible =
+        (1..=most).contains(&filter.selection.calls.len()) && !filter.selection.is_complement;
     if !is_possible || !symbol_exists(SINCE_5_13) {
         return Ok(Attached::Tracepoints);
     }
@@ -186,15 +210,16 @@ fn functions_if_cheaper(filter: &Filter) -> Result<Attached, Error> {
 
 fn find(filter: &Filter) -> Result<Found, Error> {
     let mut found = Found::default();
-    for call in &filter.selected {
+    for call in &filter.selection.calls {
         match syscall_function(call.abi, call.number)? {
             Some(name) => {
                 let returns = table::name(call.abi, call.number)
                     .is_none_or(|name| !capture::behaviour(name).never_returns);
-                let function = Function { name, returns };
-                if !found.functions.contains(&function) {
-                    found.functions.push(function);
-                }
+                found.add(Function {
+                    name,
+                    begins: !filter.plan.kernel.is_of_failures(),
+                    returns,
+                });
             }
             // Another ABI may be switched off, or lack the call; who selects a call by its name means those that exist.
             None if call.abi == filter.native || table::name(call.abi, call.number).is_none() => {

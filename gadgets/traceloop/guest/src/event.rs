@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use gizmo_bpf_abi::recorder as abi;
 use gizmo_guest::{Batch, DataSource, DataSourceKind, Error, Field, Text};
 use gizmo_syscalls::decode::{Call, Capture, Decoder, Outcome, Texts};
+use gizmo_syscalls::expression::{Checks, Duration, Facts, Predicate};
 use gizmo_syscalls::{Abi, capture, socketcall, table};
 
+use crate::filter::Filter;
 use crate::inflight::InFlight;
 use crate::ring::{Loss, Reason};
 use crate::segment::{Content, Record, Thread};
@@ -17,7 +19,22 @@ use crate::{options, rules};
 struct Known {
     name: Cow<'static, str>,
     decoder: Decoder,
+    /// What each filter of the run leaves to be tested, and what of calls that have not returned.
+    checks: Vec<[Checks; 2]>,
 }
+
+/// A filter as long as it was the run's, and the next.
+struct Era {
+    since_boot_ns: u64,
+    /// What the programs have not tested when they wrote a record, and what of calls that have not returned.
+    rest: [Vec<Predicate>; 2],
+}
+
+/// Filters that are remembered. Records that are older than the first of them are tested by that one.
+const ERAS: usize = 64;
+
+const RETURNED: usize = 0;
+const IN_FLIGHT: usize = 1;
 
 /// Texts of calls that were decoded lately. What fills a ring is mostly threads in loops, which make the same few calls with
 /// the same arguments again and again; these are not decoded again.
@@ -77,6 +94,7 @@ pub struct Container<'a> {
 
 /// The data sources.
 pub struct Events {
+    eras: Vec<Era>,
     fields: Fields,
     losses: Losses,
     known: BTreeMap<(Abi, u32, u16), Known>,
@@ -92,6 +110,7 @@ struct Fields {
     cpu: Field<u16>,
     pid: Field<u32>,
     tid: Field<u32>,
+    uid: Field<u32>,
     comm: Field<Text>,
     abi: Field<Text>,
     syscall: Field<Text>,
@@ -112,6 +131,7 @@ struct Row<'a> {
     cpu: u32,
     pid: u32,
     tid: u32,
+    uid: u32,
     comm: &'a [u8],
     abi: Abi,
     name: &'a str,
@@ -134,6 +154,7 @@ impl Fields {
             cpu: source.add_field("cpu")?,
             pid: source.add_field("pid")?,
             tid: source.add_field("tid")?,
+            uid: source.add_field("uid")?,
             comm: source.add_field("comm")?,
             abi: source.add_field("abi")?,
             syscall: source.add_field("syscall")?,
@@ -158,6 +179,7 @@ impl Fields {
             .put(&mut row, u16::try_from(call.cpu).unwrap_or(u16::MAX));
         self.pid.put(&mut row, call.pid);
         self.tid.put(&mut row, call.tid);
+        self.uid.put(&mut row, call.uid);
         self.comm.put(&mut row, &String::from_utf8_lossy(call.comm));
         self.abi.put(&mut row, call.abi.name());
         self.syscall.put(&mut row, call.name);
@@ -181,6 +203,7 @@ impl Events {
     pub fn register() -> Result<Self, Error> {
         let source = DataSource::new("traceloop", DataSourceKind::Single)?;
         Ok(Self {
+            eras: Vec::new(),
             fields: Fields::register(source)?,
             losses: Losses::register()?,
             known: BTreeMap::new(),
@@ -189,7 +212,19 @@ impl Events {
         })
     }
 
-    /// Emits a record of a container.
+    /// From now on this filter says what is recorded. What was recorded before is shown as the filters of its time say.
+    pub fn filter_by(&mut self, filter: &Filter, since_boot_ns: u64) {
+        self.known.clear();
+        if self.eras.len() == ERAS {
+            self.eras.remove(0);
+        }
+        self.eras.push(Era {
+            since_boot_ns,
+            rest: [filter.rest(), filter.rest_in_flight()],
+        });
+    }
+
+    /// Emits a record of a container, unless the filter is against it.
     pub fn emit(
         &mut self,
         native: Abi,
@@ -202,17 +237,15 @@ impl Events {
         let known = self
             .known
             .entry((call_abi, record.number, record.subcall))
-            .or_insert_with(|| look_up(native, call_abi, record.number, record.subcall));
+            .or_insert_with(|| {
+                look_up(native, call_abi, record.number, record.subcall, &self.eras)
+            });
+        if !is_shown(&self.eras, known, record, thread) {
+            return Ok(());
+        }
         let texts = self.decoded.texts(record, |texts| {
             let captures: Vec<Capture<'_>> = record.captures().collect();
-            let call = Call {
-                args: record.args,
-                arg_count: record.arg_count,
-                outcome: outcome(record),
-                captures: &captures,
-                args_known: true,
-            };
-            known.decoder.decode(&call, texts);
+            known.decoder.decode(&call(record, &captures), texts);
         });
 
         let row = Row {
@@ -222,6 +255,7 @@ impl Events {
             cpu,
             pid: thread.pid,
             tid: record.tid,
+            uid: thread.uid,
             comm: thread.comm(),
             abi: call_abi,
             name: &known.name,
@@ -335,7 +369,7 @@ impl Events {
         let known = self
             .known
             .entry((call_abi, call.number, call.subcall))
-            .or_insert_with(|| look_up(native, call_abi, call.number, call.subcall));
+            .or_insert_with(|| look_up(native, call_abi, call.number, call.subcall, &self.eras));
         let captures: Vec<Capture<'_>> = call.captures().collect();
         let unfinished = Call {
             args: call.args,
@@ -344,17 +378,34 @@ impl Events {
             captures: &captures,
             args_known: call.args_known,
         };
+        let start_boot_ns = call.latest_start_boot_ns(recorded_boot_ns);
+        let duration_ns = call.now_boot_ns.saturating_sub(start_boot_ns);
+        let facts = Facts {
+            call: &unfinished,
+            duration: Some(Duration::AtLeast(duration_ns)),
+            pid: call.pid,
+            tid: call.tid,
+            uid: Some(call.uid),
+            comm: call.comm,
+        };
+        if !known
+            .checks
+            .last()
+            .is_none_or(|checks| checks[IN_FLIGHT].pass(&facts))
+        {
+            return Ok(());
+        }
         let mut texts = Texts::default();
         known.decoder.decode(&unfinished, &mut texts);
-        let start_boot_ns = call.latest_start_boot_ns(recorded_boot_ns);
 
         let row = Row {
             container,
             start_boot_ns,
-            duration_ns: call.now_boot_ns.saturating_sub(start_boot_ns),
+            duration_ns,
             cpu: call.cpu,
             pid: call.pid,
             tid: call.tid,
+            uid: call.uid,
             comm: call.comm,
             abi: call_abi,
             name: &known.name,
@@ -367,6 +418,41 @@ impl Events {
     }
 }
 
+fn call<'a>(record: &Record<'_>, captures: &'a [Capture<'a>]) -> Call<'a> {
+    Call {
+        args: record.args,
+        arg_count: record.arg_count,
+        outcome: outcome(record),
+        captures,
+        args_known: true,
+    }
+}
+
+/// Whether a record passes what the programs have not tested when they wrote it.
+fn is_shown(eras: &[Era], known: &Known, record: &Record<'_>, thread: &Thread) -> bool {
+    let is_past = |era: &&Era| era.since_boot_ns <= record.end_boot_ns();
+    let era = match eras {
+        [_] => 0,
+        eras => eras.iter().take_while(is_past).count().saturating_sub(1),
+    };
+    let Some(checks) = known.checks.get(era).map(|checks| &checks[RETURNED]) else {
+        return true;
+    };
+    if checks.is_empty() {
+        return true;
+    }
+    let captures: Vec<Capture<'_>> = record.captures().collect();
+    let is_timed = !record.is(abi::RECORD_NO_ENTER | abi::RECORD_NEVER_RETURNS);
+    checks.pass(&Facts {
+        call: &call(record, &captures),
+        duration: is_timed.then_some(Duration::Exactly(record.duration_ns)),
+        pid: thread.pid,
+        tid: record.tid,
+        uid: Some(thread.uid),
+        comm: thread.comm(),
+    })
+}
+
 fn outcome(record: &Record<'_>) -> Outcome {
     if record.is(abi::RECORD_NEVER_RETURNS) {
         Outcome::NeverReturns
@@ -377,7 +463,7 @@ fn outcome(record: &Record<'_>) -> Outcome {
     }
 }
 
-fn look_up(native: Abi, call_abi: Abi, number: u32, subcall: u16) -> Known {
+fn look_up(native: Abi, call_abi: Abi, number: u32, subcall: u16, eras: &[Era]) -> Known {
     let (name, declaration) = match socketcall::name(subcall.into()) {
         Some(operation) => (
             operation.into(),
@@ -394,7 +480,15 @@ fn look_up(native: Abi, call_abi: Abi, number: u32, subcall: u16) -> Known {
         .map(|declaration| capture::rules(&declaration.name, &declaration.parameters));
     let rules = rules.unwrap_or_default();
     let decoder = Decoder::new(call_abi, &name, declaration.as_ref(), &rules);
-    Known { name, decoder }
+    let checks = |predicates: &Vec<Predicate>| {
+        Checks::new(predicates, call_abi, &name, declaration.as_ref())
+    };
+    let checks = eras.iter().map(|era| era.rest.each_ref().map(checks));
+    Known {
+        checks: checks.collect(),
+        decoder,
+        name,
+    }
 }
 
 #[cfg(test)]

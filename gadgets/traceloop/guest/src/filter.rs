@@ -1,16 +1,33 @@
-//! The parameter `syscall-filters`: a text by a person becomes the set of selected calls.
+//! The parameter `syscall-filters`: a text by a person becomes what is recorded and shown.
 
-use gizmo_guest::{Error, architecture, params, symbol_exists, syscall_id, warn};
-use gizmo_syscalls::selection::{Selected, select};
+use gizmo_guest::{Error, architecture, debug, params, symbol_exists, syscall_id, warn};
+use gizmo_syscalls::expression::{Expression, KernelTests, Meaning, Plan, needs_captures, point};
+use gizmo_syscalls::selection::Selected;
 use gizmo_syscalls::{Abi, table, tracefs};
 
-/// Which calls are recorded.
+use crate::options;
+
+/// The parameter.
+const KEY: &str = "syscall-filters";
+
+/// Which calls are recorded, and which of these are shown.
 #[derive(Debug, Clone)]
-pub struct Filter {
-    /// ABI of the kernel itself.
-    pub native: Abi,
-    /// The selected calls; empty selects all.
-    pub selected: Vec<Selected>,
+pub struct Filter(Meaning);
+
+impl std::ops::Deref for Filter {
+    type Target = Meaning;
+
+    fn deref(&self) -> &Meaning {
+        &self.0
+    }
+}
+
+/// Whether only failures are asked for, so that nobody looks at calls when they begin. False also for a filter that is none: that is
+/// said later.
+pub fn is_of_failures() -> Result<bool, Error> {
+    let expression = Expression::parse(&params::get(KEY)?);
+    let plan = expression.and_then(|expression| Plan::new(&expression.predicates));
+    Ok(plan.is_ok_and(|plan| plan.kernel.is_of_failures()))
 }
 
 impl Filter {
@@ -19,38 +36,58 @@ impl Filter {
         let native = Abi::native(&architecture()?)
             .or_else(|| architecture().ok()?.parse().ok())
             .ok_or_else(|| Error::new("this architecture is not supported"))?;
-        let items = params::list("syscall-filters")?;
-        let selected =
-            select(&items, native, syscall_id).map_err(|error| Error::new(error.to_string()))?;
-        for call in selected.iter().filter(|call| call.abi == native) {
-            // A number that no table knows has a name made from it.
-            let is_known = table::number(native, &call.name) == Some(call.number);
-            if (!is_known || !is_implemented(call)) && symbol_exists(ALWAYS_THERE) {
-                let name = if is_known {
-                    call.name.clone()
-                } else {
-                    call.number.to_string()
-                };
-                warn!("this kernel does not implement `{name}`; it is selected all the same");
-            }
+        let text = params::get(KEY)?;
+        let meaning = Meaning::of(&text, native, syscall_id)
+            .map_err(|error| Error::new(format!("--{KEY}: {error}\n{}", point(&text, &error))))?;
+        check_options(&meaning)?;
+        warn_of_missing(&meaning);
+        if meaning.is_given {
+            meaning
+                .to_string()
+                .lines()
+                .for_each(|line| debug!("{line}"));
         }
-        Ok(Self { native, selected })
+        Ok(Self(meaning))
     }
 
-    /// What this filter or the other one selects.
-    pub fn or(&self, other: &Self) -> Self {
-        let mut both = self.clone();
-        both.selected.extend(other.selected.iter().cloned());
-        both
+    /// The same in programs that were loaded for another filter.
+    pub fn within(self, loaded: &KernelTests) -> Self {
+        Self(self.0.within(loaded))
     }
+}
 
-    /// Whether a call is recorded.
-    pub fn selects(&self, abi: Abi, number: u32) -> bool {
-        self.selected.is_empty()
-            || self
-                .selected
-                .iter()
-                .any(|call| call.abi == abi && call.number == number)
+/// What is tested must be recorded.
+fn check_options(meaning: &Meaning) -> Result<(), Error> {
+    if meaning.plan.kernel.duration.is_some() && !options::has_durations()? {
+        return Err(Error::new(format!(
+            "--{KEY} tests how long calls take, which --no-duration does not measure"
+        )));
+    }
+    if needs_captures(&meaning.predicates) && options::capture_bytes()? == 0 {
+        return Err(Error::new(format!(
+            "--{KEY} tests texts, which --capture-length 0 does not read"
+        )));
+    }
+    Ok(())
+}
+
+/// Says which calls the person has named in vain.
+fn warn_of_missing(meaning: &Meaning) {
+    let native = meaning.native;
+    for call in &meaning.selection.calls {
+        if call.abi != native || !meaning.names(call) || meaning.selection.is_complement {
+            continue;
+        }
+        // A number that no table knows has a name made from it.
+        let is_known = table::number(native, &call.name) == Some(call.number);
+        if (!is_known || !is_implemented(call)) && symbol_exists(ALWAYS_THERE) {
+            let name = if is_known {
+                call.name.clone()
+            } else {
+                call.number.to_string()
+            };
+            warn!("this kernel does not implement `{name}`; it is selected all the same");
+        }
     }
 }
 

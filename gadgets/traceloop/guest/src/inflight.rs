@@ -30,6 +30,7 @@ pub struct InFlight<'a> {
     pub since_boot_ns: u64,
     pub pid: u32,
     pub tid: u32,
+    pub uid: u32,
     /// CPU on which the thread was last.
     pub cpu: u32,
     pub comm: &'a [u8],
@@ -67,6 +68,7 @@ impl<'a> InFlight<'a> {
             pid: u32::from_ne_bytes(field(header, 32)),
             tid: u32::from_ne_bytes(field(header, 36)),
             cpu: u32::from_ne_bytes(field(header, 40)),
+            uid: u32::from_ne_bytes(field(header, 44)),
             comm: &comm[..comm_end.unwrap_or(comm.len())],
             args,
             arg_count: header[4].min(abi::RECORD_ARGS as u8),
@@ -177,6 +179,7 @@ mod tests {
         assert_eq!(offset_of!(abi::in_flight, pid), 32);
         assert_eq!(offset_of!(abi::in_flight, tid), 36);
         assert_eq!(offset_of!(abi::in_flight, cpu), 40);
+        assert_eq!(offset_of!(abi::in_flight, uid), 44);
         assert_eq!(offset_of!(abi::in_flight, comm), 48);
         assert_eq!(offset_of!(abi::in_flight, values), 64);
     }

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `init` | `event.rs` | the data source and its fields |
 //! | `pre_start` | `filter.rs`, `options.rs`, `attach.rs` | the parameters are read, before anything is loaded; containers are followed |
-//! | `start` | `rules.rs`, `selection.rs`, `slots.rs` | the maps are filled, the kernel side gets rings to give to containers |
+//! | `start` | `rules.rs`, `selection.rs`, `predicates.rs`, `slots.rs` | the maps are filled, the kernel side gets rings to give to containers |
 //! | a container comes or goes | `recorder.rs` | it has got a ring or gets one; the recording of one that ended is shown |
 //! | somebody looks | `recorder/look.rs` | the rings are read, listed or emptied, the filter is changed; recording goes on |
 //! | `pre_stop` | `inflight.rs` | the recording ends, the calls that have not returned are taken from the kernel |
@@ -17,6 +17,7 @@ mod event;
 mod filter;
 mod inflight;
 mod options;
+mod predicates;
 mod recorder;
 mod ring;
 mod rules;
@@ -49,7 +50,7 @@ export! {
     follow = |follower| recording(|recorder, events| recorder.follow(follower, events)),
     forget = || recording(|recorder, _| recorder.drop_history()),
     recordings = || recording(|recorder, _| recorder.report()),
-    set_params = || recording(|recorder, _| recorder.change_filter(Filter::from_param()?)),
+    set_params = || recording(|recorder, events| recorder.change_filter(Filter::from_param()?, events)),
 }
 
 fn init() -> Result<(), Error> {
@@ -77,8 +78,13 @@ fn start() -> Result<(), Error> {
     let Some((filter, attached)) = FILTER.take() else {
         return Err(Error::new("nothing was prepared"));
     };
-    RECORDER.set(Some(Recorder::start(&filter, attached)?));
-    Ok(())
+    EVENTS.with_borrow_mut(|events| {
+        let events = events
+            .as_mut()
+            .ok_or_else(|| Error::new("nothing was prepared"))?;
+        RECORDER.set(Some(Recorder::start(filter, attached, events)?));
+        Ok(())
+    })
 }
 
 /// Does something with a recording that goes on.

@@ -3,6 +3,8 @@
 use gizmo_bpf_abi::recorder as abi;
 use gizmo_guest::{Error, params, set_constant};
 
+use crate::filter;
+
 /// Memory of the rings, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Memory {
@@ -59,14 +61,13 @@ impl Memory {
 
 /// Whether it is measured how long calls take.
 pub fn has_durations() -> Result<bool, Error> {
-    Ok(params::get("no-duration")? != "true")
+    Ok(params::get("no-duration")? != "true" && !filter::is_of_failures()?)
 }
 
-/// Sets what the programs must know before they are loaded.
-pub fn apply() -> Result<(), Error> {
+/// How many bytes are kept of what is read or written; 0 for no contents at all.
+pub fn capture_bytes() -> Result<u32, Error> {
     let text = params::get("capture-length")?;
-    let bytes: u32 = text
-        .trim()
+    text.trim()
         .parse()
         .ok()
         .filter(|bytes| *bytes <= abi::CAPTURE_BYTES)
@@ -75,8 +76,12 @@ pub fn apply() -> Result<(), Error> {
                 "--capture-length {text}: a number of bytes from 0 to {} is needed",
                 abi::CAPTURE_BYTES
             ))
-        })?;
-    set_constant("capture_bytes", bytes)?;
+        })
+}
+
+/// Sets what the programs must know before they are loaded.
+pub fn apply() -> Result<(), Error> {
+    set_constant("capture_bytes", capture_bytes()?)?;
     set_constant("durations", u8::from(has_durations()?))
 }
 

@@ -9,6 +9,7 @@ use gizmo_guest::{
     DataSource, Error, Map, Text, UpdateMode, boot_time_ns, debug, set_constant, warn,
 };
 use gizmo_syscalls::Abi;
+use gizmo_syscalls::expression::KernelTests;
 
 use crate::attach::Attached;
 use crate::event::{Container, Events, loss_text};
@@ -17,8 +18,9 @@ use crate::inflight::{CallsInFlight, InFlight};
 use crate::recorder::look::Told;
 use crate::ring::{Loss, Reason, Shown, Totals};
 use crate::segment::Record;
+use crate::selection::Union;
 use crate::slots::{self, Slots};
-use crate::{options, rules, selection};
+use crate::{options, predicates, rules, selection};
 
 const CLAIMS_BYTES: usize = size_of::<abi::claims>();
 
@@ -34,7 +36,8 @@ pub struct ContainerEvent {
 
 /// Sets what the programs must know before they are loaded.
 pub fn size_programs(filter: &Filter) -> Result<(), Error> {
-    set_constant("filter_on", u8::from(!filter.selected.is_empty()))?;
+    set_constant("filter_on", u8::from(filter.is_given))?;
+    predicates::apply(&filter.plan.kernel)?;
     options::apply()?;
     slots::layout()?.apply()
 }
@@ -111,7 +114,11 @@ fn wait_for_programs() -> Result<(), Error> {
 }
 
 /// What the threads of all containers are in.
-fn calls_in_flight() -> CallsInFlight {
+fn calls_in_flight(filter: &Filter) -> CallsInFlight {
+    // None of them has a result.
+    if filter.plan.kernel.result.is_some() {
+        return CallsInFlight::default();
+    }
     CallsInFlight::take().unwrap_or_else(|error| {
         warn!("calls that have not returned are not shown: {error}");
         CallsInFlight::default()
@@ -151,6 +158,10 @@ impl PartialEq for Who {
 /// The running recording.
 pub struct Recorder {
     filter: Filter,
+    /// The programs were loaded for a filter, and can be given others.
+    has_filter: bool,
+    /// The tests that are in the programs.
+    loaded: KernelTests,
     attached: Attached,
     /// Calls that the programs did not see, and which have been told of.
     missed: u64,
@@ -174,11 +185,16 @@ pub struct Recorder {
 
 impl Recorder {
     /// Fills the maps and starts. New containers get rings at once; who they are is learned later.
-    pub fn start(filter: &Filter, attached: Attached) -> Result<Self, Error> {
-        rules::fill(filter)?;
-        selection::fill(filter)?;
+    pub fn start(filter: Filter, attached: Attached, events: &mut Events) -> Result<Self, Error> {
+        let selected = [&filter.selection];
+        rules::fill(filter.native, Union(&selected))?;
+        selection::fill(filter.native, Union(&selected))?;
+        predicates::fill(&filter.plan.kernel)?;
+        events.filter_by(&filter, 0);
         let mut recorder = Self {
-            filter: filter.clone(),
+            has_filter: filter.is_given,
+            loaded: filter.plan.kernel.clone(),
+            filter,
             attached,
             missed: 0,
             slots: Slots::open(slots::layout()?)?,
@@ -339,7 +355,7 @@ impl Recorder {
         self.change(false)?;
         let waited = wait_for_programs();
         // Whatever became of that, what is in flight is to be shown.
-        self.in_flight = calls_in_flight();
+        self.in_flight = calls_in_flight(&self.filter);
         waited
     }
 

@@ -5,7 +5,7 @@ use gizmo_guest::{Error, Map, UpdateMode, syscall_declaration};
 use gizmo_syscalls::capture::{self, CaptureKind, CaptureRule, Direction, IovecLen, Len, When};
 use gizmo_syscalls::{Abi, Declaration, Parameter, fallback, socketcall, table};
 
-use crate::filter::Filter;
+use crate::selection::Union;
 
 /// Where a rule has its flags.
 const FLAGS: usize = 1;
@@ -48,24 +48,24 @@ pub fn declaration(native: Abi, call_abi: Abi, name: &str) -> Option<Declaration
 }
 
 /// Writes the rules of every selected call.
-pub fn fill(filter: &Filter) -> Result<(), Error> {
+pub fn fill(native: Abi, selected: Union<'_>) -> Result<(), Error> {
     let map = Map::get("rules")?;
-    for &call_abi in gizmo_syscalls::selection::abis_of_kernel(filter.native) {
+    for &call_abi in gizmo_syscalls::selection::abis_of_kernel(native) {
         for (number, name) in table::entries(call_abi) {
-            if number >= abi::NUMBERS_PER_ABI || !is_needed(filter, call_abi, number, name) {
+            if number >= abi::NUMBERS_PER_ABI || !is_needed(selected, call_abi, number, name) {
                 continue;
             }
             let Some(declaration) = fallback::declaration(call_abi, name) else {
                 continue;
             };
             let mut rule = encode(call_abi, declaration);
-            if !filter.selects(call_abi, number) {
+            if !selected.selects(call_abi, number) {
                 rule[FLAGS] |= abi::RULE_UNSELECTED as u8;
             }
             map.update(&index(call_abi, number), &rule, UpdateMode::Any)?;
         }
     }
-    if filter.selects(Abi::I386, socketcall::NUMBER) {
+    if selected.selects(Abi::I386, socketcall::NUMBER) {
         for (operation, name) in (1..).zip(socketcall::OPERATIONS) {
             let Some(declaration) = socketcall::declaration(name) else {
                 continue;
@@ -85,8 +85,8 @@ fn index(call_abi: Abi, number: u32) -> u32 {
 }
 
 /// Calls that start programs are needed in any case: containers begin with them.
-fn is_needed(filter: &Filter, call_abi: Abi, number: u32, name: &str) -> bool {
-    filter.selects(call_abi, number) || capture::behaviour(name).execs
+fn is_needed(selected: Union<'_>, call_abi: Abi, number: u32, name: &str) -> bool {
+    selected.selects(call_abi, number) || capture::behaviour(name).execs
 }
 
 /// The bytes of a `struct rule`.
@@ -99,6 +99,7 @@ fn encode(call_abi: Abi, declaration: &Declaration) -> [u8; RULE_BYTES] {
         (behaviour.never_returns, abi::RULE_NEVER_RETURNS),
         (behaviour.forks, abi::RULE_FORKS),
         (behaviour.execs, abi::RULE_EXECS),
+        (behaviour.renames, abi::RULE_RENAMES),
         (
             captures.iter().any(is_begun_at_enter),
             abi::RULE_CAPTURES_AT_ENTER,

@@ -175,6 +175,7 @@ fn parse_capture<'a>(rest: &mut &'a [u8]) -> Option<Capture<'a>> {
 pub struct Thread {
     pub tid: u32,
     pub pid: u32,
+    pub uid: u32,
     comm: [u8; 16],
 }
 
@@ -183,6 +184,7 @@ impl Thread {
         Some(Self {
             tid: u32::from_ne_bytes(field(bytes, 4)?),
             pid: u32::from_ne_bytes(field(bytes, 8)?),
+            uid: u32::from_ne_bytes(field(bytes, 12)?),
             comm: field(bytes, 16)?,
         })
     }

@@ -8,6 +8,7 @@ mod filters;
 mod guests;
 mod images;
 mod inflight;
+mod language;
 mod live;
 mod manifest;
 mod modes;
@@ -89,7 +90,10 @@ struct Event {
     cgroup_id: u64,
     comm: String,
     cpu: u16,
+    // Without these where it is not measured.
+    #[serde(default)]
     duration: String,
+    #[serde(default)]
     duration_raw: u64,
     error: String,
     mntns_id: u64,
@@ -100,6 +104,7 @@ struct Event {
     tid: u32,
     timestamp: String,
     timestamp_raw: u64,
+    uid: u32,
     unfinished: bool,
 }
 

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use gizmo_guest::{Error, Follower, Recording, is_wanted};
+use gizmo_guest::{Error, Follower, Recording, boot_time_ns, is_wanted};
 
 use super::{Recorded, Recorder, calls_in_flight, emit, tell_lost};
 use crate::event::Events;
 use crate::filter::Filter;
 use crate::inflight::InFlight;
 use crate::ring::{Cursor, Reason, Totals};
-use crate::{rules, selection};
+use crate::selection::Union;
+use crate::{predicates, rules, selection};
 
 /// The run's own output as a follower. It may be the only one to see how a recording ends.
 const OWN: u32 = 0;
@@ -28,7 +29,7 @@ impl Recorder {
         self.tell_refused()?;
         self.tell_missed(events)?;
         // Before the rings are read: what returns meanwhile is in them.
-        let in_flight = calls_in_flight();
+        let in_flight = calls_in_flight(&self.filter);
         for (recorded, slot) in self.wanted()? {
             let mut calls = in_flight.of_slot(slot, recorded.since_boot_ns);
             let looked_at = |call: &InFlight<'_>| (call.tid, call.now_boot_ns);
@@ -87,24 +88,27 @@ impl Recorder {
     }
 
     /// Selects other calls. What both filters select is recorded all the time.
-    pub fn change_filter(&mut self, new: Filter) -> Result<(), Error> {
-        // Whether there is a filter is a constant of the programs.
-        if self.filter.selected.is_empty() {
+    pub fn change_filter(&mut self, new: Filter, events: &mut Events) -> Result<(), Error> {
+        // Whether there is a filter is a constant of the programs, and so is what they look at.
+        if !self.has_filter {
             return Err(Error::new(
                 "this run records all calls; only the filter of a run that was started with `--syscall-filters` can be changed",
             ));
         }
-        if new.selected.is_empty() {
+        let new = new.within(&self.loaded);
+        if self.loaded.is_of_failures() && !new.plan.kernel.is_of_failures() {
             return Err(Error::new(
-                "an empty filter selects all calls, which only a new run can record",
+                "this run was started for failed calls and sees no others; the new filter must ask for failures, too",
             ));
         }
         self.attached.check(&new)?;
-        let both = self.filter.or(&new);
-        rules::fill(&both)?;
-        selection::fill(&both)?;
-        selection::change(&self.filter, &new)?;
-        rules::fill(&new)?;
+        let native = new.native;
+        rules::fill(native, Union(&[&self.filter.selection, &new.selection]))?;
+        predicates::fill(&self.filter.plan.kernel.or(&new.plan.kernel))?;
+        selection::change(native, &self.filter.selection, &new.selection)?;
+        predicates::fill(&new.plan.kernel)?;
+        rules::fill(native, Union(&[&new.selection]))?;
+        events.filter_by(&new, boot_time_ns()?);
         self.filter = new;
         Ok(())
     }
