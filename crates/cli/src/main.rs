@@ -12,6 +12,7 @@ mod image;
 mod logging;
 mod look;
 mod run;
+mod syscalls;
 mod table;
 
 use std::ffi::OsString;
@@ -71,6 +72,12 @@ enum Command {
     /// Show or change which system calls a run records
     #[command(subcommand, arg_required_else_help = true)]
     Filter(look::FilterCommand),
+    /// List system calls: numbers, classes and parameters
+    #[command(after_help = syscalls::LANGUAGE_HELP)]
+    Syscalls(syscalls::Args),
+    /// Say what a filter selects, and which part of it is tested where
+    #[command(after_help = syscalls::LANGUAGE_HELP)]
+    Explain(syscalls::ExplainArgs),
     /// List and watch the containers of this host
     ListContainers(containers::Args),
     /// Measure what Gizmo costs on this host
@@ -162,6 +169,8 @@ fn dispatch(mut arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Recordings(args) => look::recordings(&args, verbose).map(|()| ExitCode::SUCCESS),
         Command::Forget(args) => look::forget(&args, verbose).map(|()| ExitCode::SUCCESS),
         Command::Filter(command) => look::filter(&command, verbose).map(|()| ExitCode::SUCCESS),
+        Command::Syscalls(args) => syscalls::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Explain(args) => syscalls::explain(&args).map(|()| ExitCode::SUCCESS),
         Command::ListContainers(args) => containers::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Bench(command) => {
             bench::run(&context()?, &arguments.global, &command).map(|()| ExitCode::SUCCESS)

@@ -62,6 +62,10 @@ pub(super) fn own() -> Vec<Case> {
         needs,
         is_optional: true,
     };
+    let filtered = Bar {
+        at_most: 1.1,
+        reach: 1.03,
+    };
     let same = |at_most, reach| Some([Bar { at_most, reach }; Call::ALL.len()]);
     let recorded_bars = [(3.0, 2.4), (4.0, 3.3), (3.6, 2.8)];
     let recorded_bars = recorded_bars.map(|(at_most, reach)| Bar { at_most, reach });
@@ -80,9 +84,25 @@ pub(super) fn own() -> Vec<Case> {
             recorded(&format!(
                 "--attach tracepoint --syscall-filters {OTHER_CALL}"
             )),
-            same(1.1, 1.03),
+            Some([filtered; Call::ALL.len()]),
         ),
         basic("recorded", recorded(""), Some(recorded_bars)),
+        // The third call fails.
+        basic(
+            "only failures are recorded",
+            recorded("--attach tracepoint --syscall-filters failed"),
+            Some([filtered, filtered, recorded_bars[2]]),
+        ),
+        basic(
+            "only calls of 10 ms are recorded",
+            recorded("--syscall-filters duration>=10ms"),
+            None,
+        ),
+        basic(
+            "only other threads are recorded",
+            recorded("--syscall-filters comm=another"),
+            same(1.2, 1.1),
+        ),
         optional(
             "recorded, --no-duration",
             &["no-duration"],

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::{Gizmo, golden};
 
 /// What has a help text of its own; `gizmo` itself first.
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 23] = [
     "",
     "run",
     "run traceloop",
@@ -19,6 +19,8 @@ const COMMANDS: [&str; 21] = [
     "image export",
     "image import",
     "list-containers",
+    "syscalls",
+    "explain",
     "snapshot",
     "recordings",
     "forget",

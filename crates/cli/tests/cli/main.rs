@@ -17,3 +17,4 @@ mod misuse;
 mod phases;
 mod root;
 mod support;
+mod syscalls;
