@@ -23,10 +23,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .default_enum_style(bindgen::EnumVariation::Consts)
         .prepend_enum_name(false)
         .allowlist_type(
-            "segment|record|large|thread_note|loss_note|capture|rule|capture_rule|selection|tests|test_range|test_name|control|claims|recorded|slot|cursor|in_flight",
+            "segment|record|large|thread_note|loss_note|capture|rule|capture_rule|selection|tests|test_range|test_name|stats_key|call_stats|control|claims|recorded|slot|cursor|in_flight",
         )
         .allowlist_type("abi|record_flags|note_kind|capture_flags|capture_kind|rule_flags|in_flight_flags")
-        .allowlist_var("SEGMENT_.*|CAPTURE.*|RECORD_.*|RULE_.*|NOTE_.*|I386_SOCKETCALL|SUBCALL.*|NUMBERS_PER_ABI|ABI_COUNT|TEST_VALUES")
+        .allowlist_var("SEGMENT_.*|CAPTURE.*|RECORD_.*|RULE_.*|NOTE_.*|I386_SOCKETCALL|SUBCALL.*|NUMBERS_PER_ABI|ABI_COUNT|TEST_VALUES|STATS_.*|KERNEL_ERRORS")
         .generate()
         .map_err(|error| {
             format!("{error}; is libclang installed? `cargo xtask setup` installs it")

@@ -9,7 +9,7 @@
  * selected (a bit), then whether the task is recorded (a look into a table).
  *
  * bpf/maps.h: what is known; bpf/which.h: which call; bpf/tests.h: what must hold of it; bpf/who.h: whose; bpf/calls.h: where it is kept; bpf/capture.h: what
- * its pointers point to; bpf/ring.h: records and where they go; bpf/inflight.h: calls that have not returned;
+ * its pointers point to; bpf/ring.h: records and where they go; bpf/stats.h: what is counted of them; bpf/inflight.h: calls that have not returned;
  * bpf/functions.h: where the programs stand when they do not stand at all calls.
  */
 #include "bpf/inflight.h"

@@ -22,6 +22,9 @@ pub enum Error {
         /// The data sources that exist.
         known: Vec<String>,
     },
+    /// Single events come in the order in which they happened.
+    #[error("sort can only be used on data sources with lists, which `{0}` has not")]
+    NotSortable(String),
     /// `--fields` that cannot be read.
     #[error("cannot read the list of fields `{text}`: {reason}")]
     Fields {

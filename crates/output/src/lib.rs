@@ -20,6 +20,7 @@ mod press;
 mod printer;
 mod raw;
 mod sink;
+pub mod sort;
 mod value;
 mod writer;
 mod yaml;

@@ -10,7 +10,7 @@ use gizmo_model::DataSource;
 use gizmo_model::container::Container;
 use gizmo_model::params::ParamValues;
 use gizmo_output::formatters::{self, ClockOffset};
-use gizmo_output::{Detour, Output, Settings, SharedWriter, filter};
+use gizmo_output::{Detour, Output, Settings, SharedWriter, filter, sort};
 use tracing::{debug, warn};
 
 use crate::audience::{Audience, Nobody};
@@ -202,6 +202,10 @@ fn attach_operators(
     let sources = gadget.sources();
     attach_formatters(&sources, kernel)?;
     filter::attach(&sources, &filter_values(values))?;
+    sort::attach(
+        &sources,
+        values.get("operator.sort.sort").unwrap_or_default(),
+    )?;
     let output = Output::attach(&sources, settings, writer.clone())?;
     for warning in output.warnings() {
         warn!("{warning}");

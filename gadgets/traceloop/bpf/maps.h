@@ -50,12 +50,15 @@ _Static_assert(sizeof(struct record) == 24, "a record's header has no padding");
 _Static_assert(sizeof(struct thread_note) == 32, "a note has no padding");
 _Static_assert(sizeof(struct loss_note) == 24, "a note has no padding");
 _Static_assert(sizeof(struct capture) == 4, "a capture's header has no padding");
+_Static_assert(sizeof(struct call_stats) == 48 + 8 * (STATS_BUCKETS + STATS_ERRORS), "statistics have no padding");
 _Static_assert(sizeof(struct cursor) == 64, "a cursor has a cache line for itself");
 
 /* Set before load, so that what is not used is not in the program. */
 const volatile bool filter_on = false;
 const volatile bool durations = true;
 const volatile bool only_ends = false; /* nobody sees calls begin, because only failures are recorded */
+const volatile bool records = true; /* of each call, besides statistics */
+const volatile bool statistics = false;
 const volatile bool tests_result = false;
 const volatile bool tests_duration = false;
 const volatile bool tests_pid = false;
@@ -91,6 +94,7 @@ const volatile __u32 cpus = 1;
 
 struct control control SEC(".data.control");
 struct claims claims SEC(".data.claims");
+__u64 uncounted SEC(".data.uncounted"); /* calls for whose kind there was no place among the statistics */
 struct selection selection SEC(".data.selection");
 struct tests tests SEC(".data.tests");
 
@@ -170,6 +174,28 @@ struct {
 	__uint(max_entries, 1);
 	__type(value, __u32);
 } free_slots SEC(".maps");
+
+/* Statistics: which place a kind of calls has, the places, and those that are free. Sized before load, by whether there are any. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct stats_key);
+	__type(value, __u32);
+} stats_index SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct call_stats);
+} stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, 1);
+	__type(value, __u32);
+} free_stats SEC(".maps");
 
 /* Cgroups in which a container may begin, by their ids. */
 struct {

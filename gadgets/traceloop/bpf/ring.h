@@ -5,6 +5,7 @@
 
 #include "calls.h"
 #include "capture.h"
+#include "stats.h"
 #include "tests.h"
 #include "who.h"
 
@@ -332,27 +333,49 @@ static __always_inline void write_in_segment(struct task_struct *task, const str
 	cursor->sequence++;
 }
 
+static __always_inline bool is_timed(struct call *call)
+{
+	return durations && !(call->flags & (RECORD_NO_ENTER | RECORD_NEVER_RETURNS));
+}
+
+static __always_inline void count(struct call *call, __s64 ret, __u64 now)
+{
+	__u64 which = (__u64)call->abi << 32 | call->rule_number;
+	if (call->flags & (RECORD_KILLED | RECORD_NEVER_RETURNS))
+		which |= COUNT_NO_RESULT;
+	if (!is_timed(call))
+		which |= COUNT_NO_DURATION;
+	count_call((__u64)call->epoch << 32 | call->slot, which, ret, now - call->start_boot_ns);
+}
+
 /* Writes the record of a call that is over, or that never will be. */
 static __always_inline void write_record(struct task_struct *task, struct call_place *place, struct captures *begun,
 					 struct rule *rule, __s64 ret)
 {
 	struct call *call = &place->call;
 	__u32 slot = call->slot;
-	__u64 now = tests_duration ? bpf_ktime_get_boot_ns() : 0;
-	if (tests_duration && !(call->flags & (RECORD_NO_ENTER | RECORD_NEVER_RETURNS)) &&
-	    !passes_duration(now - call->start_boot_ns))
+	__u64 now = 0;
+	/* Early, where a call that is not recorded should cost little. */
+	if (tests_duration || statistics)
+		now = bpf_ktime_get_boot_ns();
+	if (tests_duration && is_timed(call) && !passes_duration(now - call->start_boot_ns))
 		return;
 	struct slot *owner = bpf_map_lookup_elem(&slots, &slot);
 	if (!owner || owner->epoch != call->epoch)
+		return;
+	if (statistics)
+		count(call, ret, now);
+	if (!records)
 		return;
 	struct part part = open_part(slot);
 	if (!part.cursor) {
 		refuse(slot);
 		return;
 	}
-	if (!tests_duration)
+	/* Others may have written meanwhile. */
+	if (!tests_duration && !statistics)
 		now = bpf_ktime_get_boot_ns();
-	if (!durations || (call->flags & (RECORD_NO_ENTER | RECORD_NEVER_RETURNS)))
+	if (!is_timed(call))
 		call->start_boot_ns = now;
 	struct segment *segment = segment_with_room(&part);
 	struct writing what = { .place = place, .begun = begun, .rule = rule, .ret = ret };

@@ -264,6 +264,32 @@ struct slot {
 	__u64 claimed_boot_ns;
 };
 
+/* Of durations; which one is said in gizmo-syscalls' latency.rs. */
+#define STATS_BUCKETS 312
+/* Errors up to 133 have places by their numbers; the kernel's own, from 512 on, follow; the first place is for others. */
+#define STATS_ERRORS 160
+#define STATS_KERNEL_ERRORS 134
+#define KERNEL_ERRORS 512
+/* Kinds of calls, of all containers together, that are counted at most. */
+#define STATS_ENTRIES 4096
+
+/* What is counted together: the calls of one kind that go into one ring. */
+struct stats_key {
+	__u64 owner; /* slot, and above it the slot's epoch */
+	__u32 number; /* as in a record; of an operation of I386_SOCKETCALL with SUBCALL_RULES */
+	__u32 abi;
+};
+
+struct call_stats {
+	struct stats_key key;
+	__u64 calls;
+	__u64 timed; /* of which it is known how long they took */
+	__u64 total_ns;
+	__u64 max_ns;
+	__u64 durations[STATS_BUCKETS];
+	__u64 errors[STATS_ERRORS];
+};
+
 /* Per ring and CPU: what is written next, and what could not be. */
 struct cursor {
 	__u64 sequence;  /* of the next record; notes are not counted */

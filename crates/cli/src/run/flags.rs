@@ -23,6 +23,11 @@ pub(super) fn output_params() -> Vec<Param> {
                           operators == != < <= > >= ~ !~ (the last two match a regular expression)"
                 .into(),
             ..Param::default()
+        }, Param {
+            prefix: "operator.sort.".into(),
+            key: "sort".into(),
+            description: "Order of lists, such as statistics: fields joined with commas; - in front of one is descending".into(),
+            ..Param::default()
         }])
         .map(|mut param| {
             match param.key.as_str() {
@@ -165,11 +170,15 @@ fn interval(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// In front of the value that a flag stands for when it is given without one.
+const BARE_TAG: &str = "bare:";
+
 /// The flag of a parameter; its letter is taken if it is free.
 pub(crate) fn flag(param: &Param, taken_short: &mut Vec<char>, has_gadget: bool) -> Arg {
     let is_about_containers = param.prefix.starts_with("operator.LocalManager.");
-    let is_own =
-        param.prefix.starts_with("operator.cli.") || param.prefix.starts_with("operator.filter.");
+    let is_own = ["operator.cli.", "operator.filter.", "operator.sort."]
+        .iter()
+        .any(|prefix| param.prefix.starts_with(prefix));
     let mut help = printable(&param.description);
     if !param.possible_values.is_empty() {
         help.push_str(&format!(
@@ -190,11 +199,13 @@ pub(crate) fn flag(param: &Param, taken_short: &mut Vec<char>, has_gadget: bool)
     } else if has_gadget && !is_own {
         arg = arg.help_heading("Flags of the gadget");
     }
-    if param.type_hint == "bool" {
+    let bare = param.tags.iter().find_map(|tag| tag.strip_prefix(BARE_TAG));
+    let bare = bare.or((param.type_hint == "bool").then_some("true"));
+    if let Some(value) = bare {
         arg = arg
             .num_args(0..=1)
             .require_equals(true)
-            .default_missing_value("true");
+            .default_missing_value(value.to_owned());
     } else {
         // `--syscall-filters ""` and values that begin with a dash are values.
         arg = arg.allow_hyphen_values(true);
@@ -320,6 +331,21 @@ mod tests {
         for text in ["", "0", "10ms", "-5s", "often", "99999999999999999999"] {
             assert!(interval(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_tag_says_what_a_flag_without_a_value_stands_for() {
+        let summary = Param {
+            tags: vec!["bare:container".into()],
+            ..param("summary", "")
+        };
+        let value = |line: &str| -> String {
+            let matches = matches(std::slice::from_ref(&summary), line);
+            let value = matches.get_one::<String>("operator.oci.wasm.summary");
+            value.unwrap().clone()
+        };
+        assert_eq!(value("--summary traceloop"), "container");
+        assert_eq!(value("--summary=thread traceloop"), "thread");
     }
 
     #[test]

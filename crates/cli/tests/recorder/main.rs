@@ -24,4 +24,5 @@ mod seccomp;
 mod shown;
 mod size;
 mod start;
+mod statistics;
 mod whose;

@@ -10,5 +10,6 @@ mod golden;
 mod hostile;
 mod json;
 mod modes;
+mod sort;
 mod support;
 mod writes;

@@ -7,16 +7,28 @@ use gizmo_bpf_abi::recorder as abi;
 use gizmo_guest::{Batch, DataSource, DataSourceKind, Error, Field, Text};
 use gizmo_syscalls::decode::{Call, Capture, Decoder, Outcome, Texts};
 use gizmo_syscalls::expression::{Checks, Duration, Facts, Predicate};
+use gizmo_syscalls::stats::CallStats;
 use gizmo_syscalls::{Abi, capture, socketcall, table};
 
 use crate::filter::Filter;
 use crate::inflight::InFlight;
 use crate::ring::{Loss, Reason};
 use crate::segment::{Content, Record, Thread};
-use crate::{options, rules};
+use crate::statistics::{Table, Tally};
+use crate::{options, rules, statistics};
+
+/// Which call: of a multiplexing one also what it was asked to do, from 1 on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kind {
+    /// As it was recorded.
+    pub abi: u8,
+    pub number: u32,
+    pub subcall: u16,
+}
 
 /// What is known of a call, looked up once.
 struct Known {
+    abi: Abi,
     name: Cow<'static, str>,
     decoder: Decoder,
     /// What each filter of the run leaves to be tested, and what of calls that have not returned.
@@ -95,9 +107,18 @@ pub struct Container<'a> {
 /// The data sources.
 pub struct Events {
     eras: Vec<Era>,
-    fields: Fields,
+    known: BTreeMap<Kind, Known>,
+    /// If calls are shown.
+    calls: Option<Calls>,
     losses: Losses,
-    known: BTreeMap<(Abi, u32, u16), Known>,
+    /// If statistics are.
+    table: Option<Table>,
+    tally: Tally,
+}
+
+/// The data source of calls.
+struct Calls {
+    fields: Fields,
     decoded: Decoded,
     batch: Batch,
 }
@@ -198,17 +219,55 @@ impl Fields {
     }
 }
 
+impl Calls {
+    fn register() -> Result<Self, Error> {
+        let source = DataSource::new("traceloop", DataSourceKind::Single)?;
+        Ok(Self {
+            fields: Fields::register(source)?,
+            decoded: Decoded::new(),
+            batch: source.new_batch(),
+        })
+    }
+}
+
 impl Events {
     /// Creates the data sources.
     pub fn register() -> Result<Self, Error> {
-        let source = DataSource::new("traceloop", DataSourceKind::Single)?;
         Ok(Self {
             eras: Vec::new(),
-            fields: Fields::register(source)?,
-            losses: Losses::register()?,
             known: BTreeMap::new(),
-            decoded: Decoded::new(),
-            batch: source.new_batch(),
+            calls: statistics::has_events()?
+                .then(Calls::register)
+                .transpose()?,
+            losses: Losses::register()?,
+            table: Table::register()?,
+            tally: Tally::default(),
+        })
+    }
+
+    /// Whether calls can be shown as they come. Statistics are shown as a whole.
+    pub fn can_be_followed(&self) -> bool {
+        let counts_shown = |table: &Table| table.whose(0, 0).is_some();
+        self.calls.is_some() && !self.table.as_ref().is_some_and(counts_shown)
+    }
+
+    /// Shows the statistics of a container, if there are any: what the programs have counted, else what was emitted.
+    pub fn emit_statistics(
+        &mut self,
+        native: Abi,
+        container: Container<'_>,
+        counted: Vec<(Kind, CallStats)>,
+    ) -> Result<(), Error> {
+        let mut tally = std::mem::take(&mut self.tally);
+        let Some(table) = &self.table else {
+            return Ok(());
+        };
+        for (kind, stats) in counted {
+            tally.put(kind, stats);
+        }
+        table.emit(container, &tally, |kind| {
+            let call_abi = Abi::from_number(kind.abi).unwrap_or(native);
+            (call_abi, name_of(call_abi, kind).into_owned())
         })
     }
 
@@ -233,17 +292,29 @@ impl Events {
         record: &Record<'_>,
         thread: &Thread,
     ) -> Result<(), Error> {
-        let call_abi = Abi::from_number(record.abi).unwrap_or(native);
+        let kind = Kind {
+            abi: record.abi,
+            number: record.number,
+            subcall: record.subcall,
+        };
         let known = self
             .known
-            .entry((call_abi, record.number, record.subcall))
-            .or_insert_with(|| {
-                look_up(native, call_abi, record.number, record.subcall, &self.eras)
-            });
+            .entry(kind)
+            .or_insert_with(|| look_up(native, kind, &self.eras));
         if !is_shown(&self.eras, known, record, thread) {
             return Ok(());
         }
-        let texts = self.decoded.texts(record, |texts| {
+        if let Some(table) = &self.table
+            && let Some(whose) = table.whose(thread.pid, record.tid)
+        {
+            let duration = is_timed(record).then_some(record.duration_ns);
+            self.tally
+                .add(whose, thread.comm(), kind, outcome(record), duration);
+        }
+        let Some(calls) = &mut self.calls else {
+            return Ok(());
+        };
+        let texts = calls.decoded.texts(record, |texts| {
             let captures: Vec<Capture<'_>> = record.captures().collect();
             known.decoder.decode(&call(record, &captures), texts);
         });
@@ -257,17 +328,20 @@ impl Events {
             tid: record.tid,
             uid: thread.uid,
             comm: thread.comm(),
-            abi: call_abi,
+            abi: known.abi,
             name: &known.name,
             texts,
             unfinished: None,
         };
-        self.fields.put(&row, &mut self.batch)
+        calls.fields.put(&row, &mut calls.batch)
     }
 
     /// Emits what waits in the batch.
     pub fn flush(&mut self) -> Result<(), Error> {
-        self.batch.emit()
+        match &mut self.calls {
+            Some(calls) => calls.batch.emit(),
+            None => Ok(()),
+        }
     }
 }
 
@@ -365,11 +439,18 @@ impl Events {
         recorded_boot_ns: u64,
         call: &InFlight<'_>,
     ) -> Result<(), Error> {
-        let call_abi = Abi::from_number(call.abi).unwrap_or(native);
+        let Some(calls) = &mut self.calls else {
+            return Ok(());
+        };
+        let kind = Kind {
+            abi: call.abi,
+            number: call.number,
+            subcall: call.subcall,
+        };
         let known = self
             .known
-            .entry((call_abi, call.number, call.subcall))
-            .or_insert_with(|| look_up(native, call_abi, call.number, call.subcall, &self.eras));
+            .entry(kind)
+            .or_insert_with(|| look_up(native, kind, &self.eras));
         let captures: Vec<Capture<'_>> = call.captures().collect();
         let unfinished = Call {
             args: call.args,
@@ -407,14 +488,14 @@ impl Events {
             tid: call.tid,
             uid: call.uid,
             comm: call.comm,
-            abi: call_abi,
+            abi: known.abi,
             name: &known.name,
             texts: &texts,
             unfinished: Some(Unfinished {
                 at_least: call.is_begun_before,
             }),
         };
-        self.fields.put(&row, &mut self.batch)
+        calls.fields.put(&row, &mut calls.batch)
     }
 }
 
@@ -442,15 +523,19 @@ fn is_shown(eras: &[Era], known: &Known, record: &Record<'_>, thread: &Thread) -
         return true;
     }
     let captures: Vec<Capture<'_>> = record.captures().collect();
-    let is_timed = !record.is(abi::RECORD_NO_ENTER | abi::RECORD_NEVER_RETURNS);
     checks.pass(&Facts {
         call: &call(record, &captures),
-        duration: is_timed.then_some(Duration::Exactly(record.duration_ns)),
+        duration: is_timed(record).then_some(Duration::Exactly(record.duration_ns)),
         pid: thread.pid,
         tid: record.tid,
         uid: Some(thread.uid),
         comm: thread.comm(),
     })
+}
+
+/// Whether the programs that do so have seen how long a call took.
+fn is_timed(record: &Record<'_>) -> bool {
+    !record.is(abi::RECORD_NO_ENTER | abi::RECORD_NEVER_RETURNS)
 }
 
 fn outcome(record: &Record<'_>) -> Outcome {
@@ -463,17 +548,19 @@ fn outcome(record: &Record<'_>) -> Outcome {
     }
 }
 
-fn look_up(native: Abi, call_abi: Abi, number: u32, subcall: u16, eras: &[Era]) -> Known {
-    let (name, declaration) = match socketcall::name(subcall.into()) {
-        Some(operation) => (
-            operation.into(),
-            socketcall::declaration(operation).cloned(),
-        ),
-        None => {
-            let name = table::display_name(call_abi, number);
-            let declaration = rules::declaration(native, call_abi, &name);
-            (name, declaration)
-        }
+fn name_of(call_abi: Abi, kind: Kind) -> Cow<'static, str> {
+    match socketcall::name(kind.subcall.into()) {
+        Some(operation) => operation.into(),
+        None => table::display_name(call_abi, kind.number),
+    }
+}
+
+fn look_up(native: Abi, kind: Kind, eras: &[Era]) -> Known {
+    let call_abi = Abi::from_number(kind.abi).unwrap_or(native);
+    let name = name_of(call_abi, kind);
+    let declaration = match socketcall::name(kind.subcall.into()) {
+        Some(operation) => socketcall::declaration(operation).cloned(),
+        None => rules::declaration(native, call_abi, &name),
     };
     let rules = declaration
         .as_ref()
@@ -486,6 +573,7 @@ fn look_up(native: Abi, call_abi: Abi, number: u32, subcall: u16, eras: &[Era]) 
     let checks = eras.iter().map(|era| era.rest.each_ref().map(checks));
     Known {
         checks: checks.collect(),
+        abi: call_abi,
         decoder,
         name,
     }

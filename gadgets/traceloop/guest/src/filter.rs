@@ -5,7 +5,8 @@ use gizmo_syscalls::expression::{Expression, KernelTests, Meaning, Plan, needs_c
 use gizmo_syscalls::selection::Selected;
 use gizmo_syscalls::{Abi, table, tracefs};
 
-use crate::options;
+use crate::statistics::Summary;
+use crate::{options, statistics};
 
 /// The parameter.
 const KEY: &str = "syscall-filters";
@@ -56,11 +57,18 @@ impl Filter {
     }
 }
 
-/// What is tested must be recorded.
+/// What is tested must be recorded, and what is counted must be tested before.
 fn check_options(meaning: &Meaning) -> Result<(), Error> {
     if meaning.plan.kernel.duration.is_some() && !options::has_durations()? {
         return Err(Error::new(format!(
             "--{KEY} tests how long calls take, which --no-duration does not measure"
+        )));
+    }
+    let is_counted = statistics::summary()? == Some(Summary::Container);
+    if is_counted && let Some(test) = meaning.rest().first() {
+        return Err(Error::new(format!(
+            "--{KEY} tests `{}` when records are shown, and --summary=container counts in the kernel; --summary=process counts records",
+            test.text
         )));
     }
     if needs_captures(&meaning.predicates) && options::capture_bytes()? == 0 {

@@ -8,11 +8,13 @@
 //! | a container comes or goes | `recorder.rs` | it has got a ring or gets one; the recording of one that ended is shown |
 //! | somebody looks | `recorder/look.rs` | the rings are read, listed or emptied, the filter is changed; recording goes on |
 //! | `pre_stop` | `inflight.rs` | the recording ends, the calls that have not returned are taken from the kernel |
+//! | any of these | `counted.rs`, `statistics.rs` | with `--summary`: what the programs, or the guest from the records, have counted |
 //! | `stop` | `ring.rs`, `segment.rs`, `event.rs` | the other rings are read, merged by time, decoded and emitted |
 
 #![deny(unsafe_code)]
 
 mod attach;
+mod counted;
 mod event;
 mod filter;
 mod inflight;
@@ -24,6 +26,7 @@ mod rules;
 mod segment;
 mod selection;
 mod slots;
+mod statistics;
 
 use std::cell::RefCell;
 

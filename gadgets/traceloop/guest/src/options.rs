@@ -3,7 +3,7 @@
 use gizmo_bpf_abi::recorder as abi;
 use gizmo_guest::{Error, params, set_constant};
 
-use crate::filter;
+use crate::{filter, statistics};
 
 /// Memory of the rings, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +81,12 @@ pub fn capture_bytes() -> Result<u32, Error> {
 
 /// Sets what the programs must know before they are loaded.
 pub fn apply() -> Result<(), Error> {
-    set_constant("capture_bytes", capture_bytes()?)?;
+    // Nobody sees what would be captured.
+    let captured = match statistics::has_records()? {
+        true => capture_bytes()?,
+        false => 0,
+    };
+    set_constant("capture_bytes", captured)?;
     set_constant("durations", u8::from(has_durations()?))
 }
 

@@ -12,6 +12,7 @@ use gizmo_syscalls::Abi;
 use gizmo_syscalls::expression::KernelTests;
 
 use crate::attach::Attached;
+use crate::counted::Counted;
 use crate::event::{Container, Events, loss_text};
 use crate::filter::Filter;
 use crate::inflight::{CallsInFlight, InFlight};
@@ -20,7 +21,8 @@ use crate::ring::{Loss, Reason, Shown, Totals};
 use crate::segment::Record;
 use crate::selection::Union;
 use crate::slots::{self, Slots};
-use crate::{options, predicates, rules, selection};
+use crate::statistics::Summary;
+use crate::{options, predicates, rules, selection, statistics};
 
 const CLAIMS_BYTES: usize = size_of::<abi::claims>();
 
@@ -39,6 +41,7 @@ pub fn size_programs(filter: &Filter) -> Result<(), Error> {
     set_constant("filter_on", u8::from(filter.is_given))?;
     predicates::apply(&filter.plan.kernel)?;
     options::apply()?;
+    statistics::apply()?;
     slots::layout()?.apply()
 }
 
@@ -166,6 +169,8 @@ pub struct Recorder {
     /// Calls that the programs did not see, and which have been told of.
     missed: u64,
     slots: Slots,
+    /// If the programs count.
+    counted: Option<Counted>,
     cgroups: Map,
     new_cgroups: Map,
     mntns: Map,
@@ -198,6 +203,9 @@ impl Recorder {
             attached,
             missed: 0,
             slots: Slots::open(slots::layout()?)?,
+            counted: (statistics::summary()? == Some(Summary::Container))
+                .then(Counted::open)
+                .transpose()?,
             cgroups: Map::get("recorded_cgroups")?,
             new_cgroups: Map::get("new_cgroups")?,
             mntns: Map::get("recorded_mntns")?,
@@ -329,7 +337,12 @@ impl Recorder {
         for shown in self.followers.values_mut() {
             shown.remove(&slot);
         }
-        self.slots.release(slot)
+        let epoch = self.slots.epoch(slot);
+        self.slots.release(slot)?;
+        match &mut self.counted {
+            Some(counted) => counted.forget(slot, epoch),
+            None => Ok(()),
+        }
     }
 
     /// What has begun like a container is none, or none that was asked for.
@@ -394,9 +407,9 @@ impl Recorder {
         }
     }
 
-    /// Shows all that a ring holds; each record is `seen`, too.
+    /// Shows all that a ring holds, and the statistics; each record is `seen`, too.
     fn show(
-        &self,
+        &mut self,
         recorded: &Recorded,
         slot: u32,
         events: &mut Events,
@@ -415,7 +428,21 @@ impl Recorder {
             totals.records, container.name, totals.bytes
         );
         tell_lost(container.name, &totals);
-        Ok(())
+        self.show_statistics(recorded, slot, events)
+    }
+
+    fn show_statistics(
+        &mut self,
+        recorded: &Recorded,
+        slot: u32,
+        events: &mut Events,
+    ) -> Result<(), Error> {
+        let epoch = self.slots.epoch(slot);
+        let counted = match &mut self.counted {
+            Some(counted) => counted.of(slot, epoch)?,
+            None => Vec::new(),
+        };
+        events.emit_statistics(self.filter.native, recorded.container(), counted)
     }
 
     /// Says how many containers have begun while no ring was free.

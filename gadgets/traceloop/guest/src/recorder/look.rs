@@ -50,6 +50,11 @@ impl Recorder {
 
     /// Shows what a follower has not been shown yet.
     pub fn follow(&mut self, follower: Follower, events: &mut Events) -> Result<(), Error> {
+        if !events.can_be_followed() {
+            return Err(Error::new(
+                "statistics are shown as a whole; `--every` does that again and again",
+            ));
+        }
         self.tell_refused()?;
         let told = self.followers.entry(follower.number).or_default();
         if follower.is_new {
@@ -65,6 +70,10 @@ impl Recorder {
     pub fn drop_history(&mut self) -> Result<(), Error> {
         for (_, slot) in self.wanted()? {
             self.slots.forget(slot)?;
+            let epoch = self.slots.epoch(slot);
+            if let Some(counted) = &mut self.counted {
+                counted.forget(slot, epoch)?;
+            }
         }
         Ok(())
     }
@@ -126,7 +135,7 @@ impl Recorder {
             if let Some(told) = self.followers.get(&OWN).and_then(|told| told.get(&slot)) {
                 tell_lost(&recorded.name, &told.totals);
             }
-            Ok(())
+            self.show_statistics(recorded, slot, events)
         } else {
             self.show(recorded, slot, events, |_| ())
         }
