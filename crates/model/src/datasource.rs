@@ -196,6 +196,22 @@ impl DataSource {
         }
     }
 
+    /// A data source about which everything is known already, such as one of a recording.
+    pub fn described(
+        name: &str,
+        shape: Shape,
+        tags: Vec<String>,
+        annotations: BTreeMap<String, String>,
+    ) -> Self {
+        let source = Self::new(name, shape, &Config::default());
+        {
+            let mut layout = source.write();
+            layout.tags = tags;
+            layout.annotations = annotations;
+        }
+        source
+    }
+
     /// The name.
     pub fn name(&self) -> &str {
         &self.name
@@ -611,6 +627,7 @@ impl DataSource {
                 .get("columns.hidden")
                 .is_some_and(|value| value == "true"),
             unreferenced: false,
+            derived: false,
             tags,
             annotations,
             order: spec

@@ -105,6 +105,8 @@ pub struct FieldMeta {
     pub hidden: bool,
     /// Invisible to look-up and output.
     pub unreferenced: bool,
+    /// Made from other fields by a formatter: a recording does without it.
+    pub derived: bool,
     /// Tags such as `type:gadget_mntns_id`.
     pub tags: Vec<String>,
     /// Annotations such as `columns.width`.
