@@ -3,7 +3,7 @@
 use gizmo_model::Element;
 use serde_json::Value;
 
-use crate::json::{Plan, Style};
+use crate::json::{Plan, Style, is_active};
 
 /// Appends `---` and the element; `scratch` holds the JSON on the way.
 pub(crate) fn write(plan: &Plan, element: &Element, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
@@ -13,7 +13,7 @@ pub(crate) fn write(plan: &Plan, element: &Element, scratch: &mut Vec<u8>, out: 
     let text = serde_json::from_slice(scratch).ok().and_then(to_yaml);
     match text {
         Some(text) => out.extend_from_slice(text.as_bytes()),
-        // JSON is YAML, so even what cannot be converted is a document.
+        // JSON is YAML, so even what cannot be converted is a document, and so is what YAML would not escape.
         None => out.extend_from_slice(scratch),
     }
     if out.last() != Some(&b'\n') {
@@ -23,5 +23,6 @@ pub(crate) fn write(plan: &Plan, element: &Element, scratch: &mut Vec<u8>, out: 
 
 fn to_yaml(mut value: Value) -> Option<String> {
     value.sort_all_objects();
-    serde_saphyr::to_string(&value).ok()
+    let is_harmless = |text: &String| !text.contains(|c| is_active(c) || c < ' ' && c != '\n');
+    serde_saphyr::to_string(&value).ok().filter(is_harmless)
 }

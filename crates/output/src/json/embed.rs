@@ -3,7 +3,7 @@
 //! What passes here can be read by any reader, `serde_json` and Go's `encoding/json` among them: numbers are within the
 //! range of 64-bit floating point, escaped surrogates come in pairs, and nesting is limited.
 
-use super::text::plain_bytes;
+use super::text::{plain_bytes, write_harmless};
 use super::{Style, break_line};
 
 /// Deeper texts stay strings; together with the levels of fields this is below the 128 levels of `serde_json`.
@@ -12,7 +12,11 @@ const MAX_LEVELS: usize = 48;
 /// Appends the text as structure; leaves `out` alone and says `false` when it is not JSON.
 pub(super) fn inline(text: &[u8], style: Style, level: usize, out: &mut Vec<u8>) -> bool {
     let start = out.len();
+    let Ok(valid) = std::str::from_utf8(text) else {
+        return false;
+    };
     let mut scanner = Scanner {
+        valid,
         text,
         at: 0,
         copied: 0,
@@ -20,18 +24,18 @@ pub(super) fn inline(text: &[u8], style: Style, level: usize, out: &mut Vec<u8>)
         level,
         deepest: level + MAX_LEVELS,
     };
-    let valid = std::str::from_utf8(text).is_ok()
-        && scanner.value(out).is_some()
-        && scanner.peek(out).is_none();
-    if valid {
+    let is_json = scanner.value(out).is_some() && scanner.peek(out).is_none();
+    if is_json {
         scanner.copy(out);
     } else {
         out.truncate(start);
     }
-    valid
+    is_json
 }
 
 struct Scanner<'t> {
+    valid: &'t str,
+    /// The bytes of `valid`.
     text: &'t [u8],
     at: usize,
     /// How much of the text is written or left out; what follows up to `at` is written in one piece.
@@ -57,7 +61,11 @@ impl Scanner<'_> {
 
     /// Writes what was read.
     fn copy(&mut self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.text[self.copied..self.at]);
+        // Both are at tokens' ends; elsewhere the text is no JSON, and what was written is taken back.
+        write_harmless(
+            self.valid.get(self.copied..self.at).unwrap_or_default(),
+            out,
+        );
         self.copied = self.at;
     }
 

@@ -9,6 +9,8 @@
 mod embed;
 mod text;
 
+pub(crate) use text::is_active;
+
 use std::sync::Arc;
 
 use gizmo_model::field::extend;

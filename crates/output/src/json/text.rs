@@ -66,14 +66,12 @@ fn write_valid(text: &str, out: &mut Vec<u8>) {
             b'\r' => (1, b"\\r"),
             b'\t' => (1, b"\\t"),
             0..0x20 => (1, b""),
-            0xe2 if bytes[at..].starts_with(b"\xe2\x80\xa8") => (3, b"\\u2028"),
-            0xe2 if bytes[at..].starts_with(b"\xe2\x80\xa9") => (3, b"\\u2029"),
             _ => {
                 at += 1;
                 continue;
             }
         };
-        out.extend_from_slice(&bytes[done..at]);
+        write_harmless(&text[done..at], out);
         if escape.is_empty() {
             // Writing to a vector cannot fail.
             let _ = write!(out, "\\u{byte:04x}");
@@ -82,6 +80,31 @@ fn write_valid(text: &str, out: &mut Vec<u8>) {
         }
         at += length;
         done = at;
+    }
+    write_harmless(&text[done..], out);
+}
+
+/// What a terminal acts on, beside the controls of ASCII that JSON has to escape.
+pub(crate) fn is_active(character: char) -> bool {
+    matches!(character, '\u{7f}'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Appends a part of a JSON text, where what a terminal acts on can only stand in strings, and an escape means the same:
+/// delete, the controls beyond ASCII, line separators (which JavaScript minds, too), and marks that turn the direction of text.
+pub(super) fn write_harmless(text: &str, out: &mut Vec<u8>) {
+    let bytes = text.as_bytes();
+    if bytes.iter().all(|&byte| byte < 0x7f) {
+        out.extend_from_slice(bytes);
+        return;
+    }
+    let mut done = 0;
+    for (at, found) in text.match_indices(is_active) {
+        out.extend_from_slice(&bytes[done..at]);
+        let code = found.chars().next().map_or(0, u32::from);
+        // Writing to a vector cannot fail.
+        let _ = write!(out, "\\u{code:04x}");
+        done = at + found.len();
     }
     out.extend_from_slice(&bytes[done..]);
 }
@@ -150,7 +173,7 @@ mod tests {
         assert_eq!(string(b"a\"b\\c\n\r\t"), r#""a\"b\\c\n\r\t""#);
         assert_eq!(
             string(b"\x00\x08\x1b\x7f<>&"),
-            "\"\\u0000\\u0008\\u001b\x7f<>&\""
+            "\"\\u0000\\u0008\\u001b\\u007f<>&\""
         );
         assert_eq!(
             string("\u{2028}\u{2029}\u{20ac}".as_bytes()),

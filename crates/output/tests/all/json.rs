@@ -171,3 +171,31 @@ fn yaml_texts_are_texts_to_every_reader() {
         assert!(value.starts_with(['"', '\'']), "{text}: {line}");
     }
 }
+
+/// What a terminal acts on is escaped, also in a text that is inlined; for a reader of JSON it is the same.
+#[test]
+fn marks_that_a_terminal_acts_on_are_escaped() {
+    let ds = source(
+        "ds",
+        Shape::Single,
+        "datasources: {ds: {fields: {e: {annotations: {json.embed: true}}}}}",
+    );
+    add(&ds, "e", Kind::String);
+    add(&ds, "t", Kind::String);
+    let text = "a\u{202e}\u{9b}2J\u{7f}\u{2066}\u{200f}ü\u{200d}";
+    let embedded = format!("[\"{text}\"]");
+    let (_output, memory) = attach(std::slice::from_ref(&ds), &settings("json", "", None)).unwrap();
+    let values = [("e", embedded.as_str().into()), ("t", text.into())];
+    emit(&ds, vec![element(&ds, &values)]);
+    let line = memory.text();
+    assert!(
+        line.contains("a\\u202e\\u009b2J\\u007f\\u2066\\u200fü\u{200d}"),
+        "{line}"
+    );
+    assert!(
+        !line.contains(['\u{202e}', '\u{9b}', '\u{7f}', '\u{2066}', '\u{200f}']),
+        "{line}"
+    );
+    let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&read["t"], &read["e"][0]), (&text.into(), &text.into()));
+}
