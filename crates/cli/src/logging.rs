@@ -159,6 +159,21 @@ pub(crate) fn escape(text: &str) -> String {
     safe
 }
 
+/// The same for JSON, which leaves many characters as they are that terminals act on. They only occur in texts, where an
+/// escape means the same.
+pub(crate) fn escape_json(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character != '\n' && is_active(character) {
+            // All of them have four digits at most.
+            let _ = write!(safe, "\\u{:04x}", u32::from(character));
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}
+
 /// Whether a terminal acts on a character instead of showing it.
 pub(crate) fn is_active(character: char) -> bool {
     character.is_control()

@@ -12,6 +12,7 @@ mod image;
 mod logging;
 mod look;
 mod run;
+mod show;
 mod syscalls;
 mod table;
 
@@ -60,6 +61,9 @@ enum Command {
     /// Say what this host offers, and what to do about what is missing
     #[command(after_help = "Ends with exit code 0 when traceloop can run here, 1 when not")]
     Doctor(doctor::Args),
+    /// Show what a run has saved with --save
+    #[command(after_help = show::HELP)]
+    Show(show::ShowArgs),
     /// Show what a run has recorded so far, and let it go on
     #[command(after_help = look::RUN_HELP)]
     Snapshot(look::SnapshotArgs),
@@ -165,6 +169,7 @@ fn dispatch(mut arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Run(raw) => run::run(&context()?, raw),
         Command::Image(command) => image::run(&context()?, command).map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Show(args) => show::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Snapshot(args) => look::snapshot(&args, verbose).map(|()| ExitCode::SUCCESS),
         Command::Recordings(args) => look::recordings(&args, verbose).map(|()| ExitCode::SUCCESS),
         Command::Forget(args) => look::forget(&args, verbose).map(|()| ExitCode::SUCCESS),

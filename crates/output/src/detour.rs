@@ -126,6 +126,12 @@ impl Detour {
         emit()
     }
 
+    /// Tells whether what the calling thread emits now is printed in a view, and not on the run's own output.
+    pub fn watch(&self) -> impl Fn() -> bool + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || shared.view_of_this_thread().is_some()
+    }
+
     /// Packets that were emitted so far, those that nobody saw too.
     pub fn emitted(&self) -> u64 {
         self.shared.emitted.load(Ordering::Relaxed)
@@ -144,17 +150,23 @@ impl Shared {
     }
 
     fn turn(&self, source: &DataSource, payload: Payload<'_>) -> Flow {
-        if !self.is_active.load(Ordering::Acquire) {
-            return Flow::Continue;
-        }
-        let active = self.lock().clone();
-        match (active, payload) {
-            (Some(active), Payload::Packet(packet)) if active.thread == thread::current().id() => {
-                active.view.print(source, packet);
+        match (self.view_of_this_thread(), payload) {
+            (Some(view), Payload::Packet(packet)) => {
+                view.print(source, packet);
                 Flow::Discard
             }
             _ => Flow::Continue,
         }
+    }
+
+    fn view_of_this_thread(&self) -> Option<Arc<View>> {
+        if !self.is_active.load(Ordering::Acquire) {
+            return None;
+        }
+        let active = self.lock().clone();
+        active
+            .filter(|active| active.thread == thread::current().id())
+            .map(|active| active.view)
     }
 }
 

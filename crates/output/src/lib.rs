@@ -27,7 +27,7 @@ mod yaml;
 
 pub use detour::{Detour, View};
 pub use error::Error;
-pub use mode::Mode;
+pub use mode::{Mode, is_shown};
 pub use params::params;
 pub use sink::{Output, PRIORITY, Settings};
 pub use writer::SharedWriter;

@@ -73,6 +73,11 @@ pub(crate) fn default_mode(source: &DataSource) -> String {
     first.map_or_else(|| "columns".to_owned(), Clone::clone)
 }
 
+/// Whether a data source is shown when nobody says how.
+pub fn is_shown(source: &DataSource) -> bool {
+    default_mode(source) != "none"
+}
+
 /// The mode of each data source, and what was passed over on the way.
 #[derive(Debug)]
 pub(crate) struct Choice {

@@ -55,6 +55,12 @@ pub enum Error {
     /// Nothing that is recorded has such a name.
     #[error("no recorded container is called `{0}`; see: gizmo recordings")]
     NoContainer(String),
+    /// A recording cannot be written or read.
+    #[error(transparent)]
+    Recording(#[from] gizmo_recording::Error),
+    /// Parts of a recording cannot be read.
+    #[error("damaged parts of the recording: {0}; all others are shown")]
+    Damaged(u64),
     /// This architecture is not supported.
     #[error("this machine's architecture, `{0}`, is not supported")]
     Architecture(String),

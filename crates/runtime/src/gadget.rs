@@ -1,5 +1,6 @@
 //! A gadget from its image to its end, phase by phase (wasm-host-api.md 1.5).
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use gizmo_ebpf::EbpfLayer;
@@ -225,6 +226,14 @@ impl ReadyGadget {
     /// The data sources that a client sees.
     pub fn sources(&self) -> Vec<Arc<DataSource>> {
         self.sources.all()
+    }
+
+    /// Values by full name: those of the guest's parameters, also where nobody gave one, and others that were given.
+    pub(crate) fn params(&self, given: &ParamValues) -> BTreeMap<String, String> {
+        let own = self.guest_params.iter();
+        let own =
+            own.map(|(key, value)| (format!("{WASM_PREFIX}{key}").to_lowercase(), value.clone()));
+        own.chain(given.below("")).collect()
     }
 
     pub(crate) fn answers(&self, question: Question) -> bool {

@@ -10,8 +10,7 @@ use gizmo_wasm::ModuleInfo;
 use serde_json::{Value, json};
 
 use crate::gadget::OpenGadget;
-use crate::run::attach_formatters;
-use crate::{Error, HostKernel};
+use crate::{Error, HostKernel, operators};
 
 /// One piece of information.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,7 +112,7 @@ pub fn sources_to_show(gadget: OpenGadget) -> Result<Vec<Arc<DataSource>>, Error
     let sources = gadget
         .instantiate(&ParamValues::default(), Arc::clone(&kernel))?
         .sources();
-    attach_formatters(&sources, &kernel)?;
+    operators::attach_formatters(&sources, &operators::context(&kernel))?;
     Ok(sources)
 }
 

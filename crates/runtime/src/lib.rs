@@ -1,7 +1,7 @@
 //! An image becomes a running gadget: phases, threads and shutdown.
 //!
 //! The phases are types: [`OpenGadget`] (image read, nothing running) → [`ReadyGadget`] (guest instantiated, data sources
-//! known) → [`RunningGadget`] (attached). [`run`] walks through them for a command line; it is the file to read first.
+//! known) → [`RunningGadget`] (attached). [`run`] walks through them for a command line; it is the file to read first. [`show`] shows what a run has saved.
 
 #![forbid(unsafe_code)]
 
@@ -16,8 +16,12 @@ mod host;
 mod inspect;
 mod kallsyms;
 pub mod live;
+mod operators;
 mod roster;
 mod run;
+mod save;
+mod show;
+mod summary;
 mod wait;
 
 pub use error::Error;
@@ -26,4 +30,7 @@ pub use gadget::{OpenGadget, ReadyGadget, RunningGadget};
 pub use host::HostKernel;
 pub use inspect::{InfoEntry, describe_sources, inspect, sources_to_show};
 pub use run::{Ending, RunOptions, run};
+pub use save::SaveOptions;
+pub use show::{ShowOptions, show};
+pub use summary::{SourceSummary, Summary, summarize};
 pub use wait::on_end_signal;

@@ -1,24 +1,23 @@
 //! One run from an opened image to its end, as a command line wants it.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gizmo_containers::{Ended, HeldCommand, Resolved};
-use gizmo_model::DataSource;
 use gizmo_model::container::Container;
 use gizmo_model::params::ParamValues;
-use gizmo_output::formatters::{self, ClockOffset};
-use gizmo_output::{Detour, Output, Settings, SharedWriter, filter, sort};
+use gizmo_output::{Detour, Settings, SharedWriter};
 use tracing::{debug, warn};
 
 use crate::audience::{Audience, Nobody};
 use crate::enrich::{self, Identities};
 use crate::following::{ContainerOptions, Following};
-use crate::gadget::{OpenGadget, ReadyGadget};
+use crate::gadget::OpenGadget;
 use crate::live::{Live, LiveOptions};
+use crate::operators;
 use crate::roster::{NAME_WAIT, Roster};
+use crate::save::{self, SaveOptions, Saver};
 use crate::wait::{Event, Waiter};
 use crate::{Error, HostKernel};
 
@@ -36,6 +35,8 @@ pub struct RunOptions {
     pub output: Settings,
     /// Where events are printed.
     pub writer: Box<dyn std::io::Write + Send>,
+    /// Where everything is kept that the gadget emits, if anywhere.
+    pub save: Option<SaveOptions>,
     /// How the run can be looked at.
     pub live: LiveOptions,
 }
@@ -45,6 +46,8 @@ pub struct RunOptions {
 pub struct Ending {
     /// How the command ended; `None` when there was none, or when it runs on.
     pub command: Option<Ended>,
+    /// Everything is saved that was to be saved.
+    pub is_saved: bool,
 }
 
 /// Runs a gadget until its command has ended, the time is up or a signal comes; without a command also until nobody reads
@@ -77,7 +80,19 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
         enrich::attach(&ready.sources(), &identities)?;
     }
     let detour = Detour::attach(&ready.sources())?;
-    let output = attach_operators(&ready, &kernel, &options.values, &options.output, &writer)?;
+    let sources = ready.sources();
+    operators::attach_formatters(&sources, &operators::context(&kernel))?;
+    let output = operators::attach_output(&sources, &options.values, &options.output, &writer)?;
+    let facts = save::Facts {
+        gadget: ready.name(),
+        image: &options.live.image,
+        command: options.command.as_ref(),
+        params: ready.params(&options.values),
+    };
+    let saver = options
+        .save
+        .map(|save| Saver::start(&sources, &detour, &output, save, facts))
+        .transpose()?;
 
     let held = options
         .command
@@ -105,6 +120,7 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
             // The command is never let go; dropping it ends its process.
             return Ok(Ending {
                 command: Some(Ended::Signaled(signal)),
+                is_saved: true,
             });
         }
         waiter.watch(held.pid())?;
@@ -146,6 +162,7 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
     live.finish();
     let stopped = running.stop(detached);
     drop(command);
+    let is_saved = saver.is_none_or(Saver::finish);
     output.settle();
     if writer.dropped() > 0 {
         debug!(events = writer.dropped(), "output closed early");
@@ -161,6 +178,7 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
     )?;
     Ok(Ending {
         command: waited.command,
+        is_saved,
     })
 }
 
@@ -189,50 +207,4 @@ fn complain(following: &Following, audience: &Audience<'_>) {
             "beginnings and ends of containers were lost"
         );
     }
-}
-
-/// The operators around the guest: formatters, filter, output.
-fn attach_operators(
-    gadget: &ReadyGadget,
-    kernel: &HostKernel,
-    values: &ParamValues,
-    settings: &Settings,
-    writer: &SharedWriter,
-) -> Result<Output, Error> {
-    let sources = gadget.sources();
-    attach_formatters(&sources, kernel)?;
-    filter::attach(&sources, &filter_values(values))?;
-    sort::attach(
-        &sources,
-        values.get("operator.sort.sort").unwrap_or_default(),
-    )?;
-    let output = Output::attach(&sources, settings, writer.clone())?;
-    for warning in output.warnings() {
-        warn!("{warning}");
-    }
-    Ok(output)
-}
-
-/// Adds the fields that are made from others, such as a text from a time.
-///
-/// # Errors
-/// A field's name is taken.
-pub(crate) fn attach_formatters(
-    sources: &[Arc<DataSource>],
-    kernel: &HostKernel,
-) -> Result<(), Error> {
-    let context = formatters::Context::new(ClockOffset(kernel.wall_clock_offset_ns()));
-    for source in sources {
-        formatters::attach(source, &context)?;
-    }
-    Ok(())
-}
-
-/// The rules by data source; the empty name is for all.
-fn filter_values(values: &ParamValues) -> BTreeMap<String, String> {
-    let below = values.below("operator.filter.filter");
-    below
-        .into_iter()
-        .map(|(name, rules)| (name.trim_start_matches('.').to_owned(), rules))
-        .collect()
 }

@@ -1,13 +1,12 @@
 //! Containers as JSON.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use gizmo_model::container::Container;
 use serde_json::json;
 
 use super::watch::Happened;
-use crate::logging::is_active;
+use crate::logging::escape_json;
 
 /// All containers as one array.
 pub(super) fn list(containers: &[Arc<Container>]) -> serde_json::Result<String> {
@@ -25,25 +24,14 @@ pub(super) fn event(container: &Container, happened: &Happened) -> serde_json::R
     serde_json::to_string_pretty(&object).map(finish)
 }
 
-/// Names are hostile, and JSON leaves many characters as they are that terminals act on. They only occur in texts, where an
-/// escape means the same.
 fn finish(text: String) -> String {
-    let mut safe = String::with_capacity(text.len() + 1);
-    for character in text.chars() {
-        if character != '\n' && is_active(character) {
-            // All of them have four digits at most.
-            let _ = write!(safe, "\\u{:04x}", u32::from(character));
-        } else {
-            safe.push(character);
-        }
-    }
-    safe.push('\n');
-    safe
+    escape_json(&text) + "\n"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logging::is_active;
 
     #[test]
     fn what_terminals_act_on_is_escaped_and_means_the_same() {

@@ -12,7 +12,7 @@ use super::sources_for_help;
 use crate::context::Context;
 
 /// Flags that select and shape output, for any gadget; their full help needs the data sources and comes with `--help`.
-pub(super) fn output_params() -> Vec<Param> {
+pub(crate) fn output_params() -> Vec<Param> {
     gizmo_output::params(&[])
         .into_iter()
         .chain([Param {
@@ -44,13 +44,14 @@ pub(super) fn output_params() -> Vec<Param> {
 }
 
 /// Long flags of `run` itself.
-const OWN_FLAGS: [&str; 8] = [
+const OWN_FLAGS: [&str; 9] = [
     "help",
     "file",
     "timeout",
     "every",
     "follow",
     "output-file",
+    "save",
     "verbose",
     "store",
 ];
@@ -117,6 +118,14 @@ pub(super) fn command(params: &[Param], gadget: Option<&OpenGadget>) -> Command 
                 .long("output-file")
                 .value_name("FILE")
                 .help("Write events to a file instead of stdout, or of stderr when a command is recorded")
+                .value_hint(ValueHint::FilePath)
+                .value_parser(ValueParser::os_string()),
+        )
+        .arg(
+            Arg::new("save")
+                .long("save")
+                .value_name("FILE")
+                .help("Keep everything in a file, too, whatever is filtered from the output; gizmo show FILE shows it")
                 .value_hint(ValueHint::FilePath)
                 .value_parser(ValueParser::os_string()),
         )

@@ -6,6 +6,7 @@
 
 pub(crate) mod containers;
 pub(crate) mod flags;
+mod fresh_file;
 mod manifest;
 mod scan;
 
@@ -25,9 +26,10 @@ use gizmo_image::Image;
 use gizmo_model::params::{Param, ParamValues};
 use gizmo_output::Settings;
 use gizmo_runtime::live::{LiveOptions, default_folder};
-use gizmo_runtime::{Ending, OpenGadget, RunOptions};
+use gizmo_runtime::{Ending, OpenGadget, RunOptions, SaveOptions};
 use tracing::{debug, warn};
 
+use self::fresh_file::FreshFile;
 use crate::context::{Context, GlobalArgs};
 
 /// The arguments after `run`, still unread.
@@ -74,7 +76,7 @@ pub(crate) fn run(context: &Context, raw: RawArgs) -> anyhow::Result<ExitCode> {
     };
     hint_at_command(&matches, &name);
     require_rights("gizmo run")?;
-    let options = options(&matches, values(&matches, &params)?, &name)?;
+    let options = options(&matches, values(&matches, &params)?, &name, &image)?;
     finish(gizmo_runtime::run(open, options).map_err(|error| name_image(error, &name))?)
 }
 
@@ -87,10 +89,10 @@ fn run_manifest(context: &Context, raw: &RawArgs) -> anyhow::Result<ExitCode> {
     }
     let file = matches.get_one::<OsString>("file");
     let spec = manifest::read(file.context("no manifest named")?)?;
-    let (_, open) = open(context, &spec.image).with_context(|| spec.origin().to_owned())?;
+    let (image, open) = open(context, &spec.image).with_context(|| spec.origin().to_owned())?;
     let values = spec.values(&params(&open))?;
     require_rights("gizmo run")?;
-    let options = options(&matches, values, &spec.image)?;
+    let options = options(&matches, values, &spec.image, &image)?;
     let ending = gizmo_runtime::run(open, options);
     finish(ending.map_err(|error| name_image(error, &spec.image))?)
 }
@@ -141,6 +143,8 @@ pub(crate) fn flag_names(context: &Context, image: &str) -> anyhow::Result<HashS
 
 fn finish(ending: Ending) -> anyhow::Result<ExitCode> {
     let code = ending.command.map_or(0, gizmo_containers::Ended::exit_code);
+    // What was to be saved and is not is a failure, but the command's own says more.
+    let code = code.max(u8::from(!ending.is_saved));
     Ok(ExitCode::from(code))
 }
 
@@ -156,7 +160,12 @@ fn name_image(error: gizmo_runtime::Error, name: &str) -> anyhow::Error {
     }
 }
 
-fn options(matches: &ArgMatches, values: ParamValues, image: &str) -> anyhow::Result<RunOptions> {
+fn options(
+    matches: &ArgMatches,
+    values: ParamValues,
+    name: &str,
+    image: &Image,
+) -> anyhow::Result<RunOptions> {
     let command: Vec<OsString> = matches
         .get_many::<OsString>("command")
         .map(|words| words.cloned().collect())
@@ -168,17 +177,7 @@ fn options(matches: &ArgMatches, values: ParamValues, image: &str) -> anyhow::Re
     };
     let file = matches.get_one::<OsString>("output-file").map(Path::new);
     let (writer, terminal_width) = destination(file, command.is_some())?;
-    let output = Settings {
-        output: values
-            .get("operator.cli.output")
-            .unwrap_or_default()
-            .to_owned(),
-        fields: values
-            .get("operator.cli.fields")
-            .unwrap_or_default()
-            .to_owned(),
-        terminal_width,
-    };
+    let output = settings(&values, terminal_width);
     let timeout = matches
         .get_one::<u64>("timeout")
         .copied()
@@ -190,14 +189,41 @@ fn options(matches: &ArgMatches, values: ParamValues, image: &str) -> anyhow::Re
         timeout: timeout.map(Duration::from_secs),
         output,
         writer,
+        save: save(matches, image)?,
         live: LiveOptions {
-            image: image.to_owned(),
+            image: name.to_owned(),
             every: matches.get_one::<Duration>("every").copied(),
             follow: matches.get_flag("follow"),
             folder: default_folder(),
             log: Arc::new(crate::logging::for_asker),
         },
     })
+}
+
+/// How events are printed.
+pub(crate) fn settings(values: &ParamValues, terminal_width: Option<u16>) -> Settings {
+    let value = |key: &str| {
+        let name = format!("operator.cli.{key}");
+        values.get(&name).unwrap_or_default().to_owned()
+    };
+    Settings {
+        output: value("output"),
+        fields: value("fields"),
+        terminal_width,
+    }
+}
+
+/// Where the run is saved.
+fn save(matches: &ArgMatches, image: &Image) -> anyhow::Result<Option<SaveOptions>> {
+    let Some(path) = matches.get_one::<OsString>("save").map(Path::new) else {
+        return Ok(None);
+    };
+    let file = FreshFile::open_private(path);
+    let file = file.with_context(|| format!("recording `{}`", path.display()))?;
+    Ok(Some(SaveOptions {
+        writer: Box::new(file),
+        digest: image.index_digest.to_string(),
+    }))
 }
 
 /// The values that were given, by full name.
@@ -225,53 +251,15 @@ fn destination(
     has_command: bool,
 ) -> anyhow::Result<(Box<dyn Write + Send>, Option<u16>)> {
     if let Some(path) = file {
-        // Not emptied yet: a run that fails early leaves yesterday's recording alone.
-        let file = std::fs::File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .with_context(|| format!("output file `{}`", path.display()))?;
-        return Ok((
-            Box::new(FreshFile {
-                file,
-                is_fresh: false,
-            }),
-            None,
-        ));
+        let file = FreshFile::open(path);
+        let file = file.with_context(|| format!("output file `{}`", path.display()))?;
+        return Ok((Box::new(file), None));
     }
     Ok(if has_command {
         (Box::new(io::stderr()), terminal_width(io::stderr()))
     } else {
         (Box::new(io::stdout()), terminal_width(io::stdout()))
     })
-}
-
-/// A file that loses its old content when a run has begun.
-struct FreshFile {
-    file: std::fs::File,
-    is_fresh: bool,
-}
-
-impl Write for FreshFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !self.is_fresh {
-            self.flush()?;
-        }
-        self.file.write(bytes)
-    }
-
-    /// The runtime flushes once, when everything that was asked for has been found right.
-    fn flush(&mut self) -> io::Result<()> {
-        if !self.is_fresh {
-            // A pipe or a terminal has no old content.
-            if self.file.metadata()?.is_file() {
-                self.file.set_len(0)?;
-            }
-            self.is_fresh = true;
-        }
-        Ok(())
-    }
 }
 
 pub(crate) fn terminal_width(stream: impl AsFd + IsTerminal) -> Option<u16> {

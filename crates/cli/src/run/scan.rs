@@ -4,13 +4,14 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// Flags of `run` itself that take a value.
-const WITH_VALUE: [&str; 10] = [
+const WITH_VALUE: [&str; 11] = [
     "--file",
     "-f",
     "--timeout",
     "-t",
     "--every",
     "--output-file",
+    "--save",
     "--store",
     "--output",
     "-o",

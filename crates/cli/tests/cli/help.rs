@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::{Gizmo, golden};
 
 /// What has a help text of its own; `gizmo` itself first.
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 24] = [
     "",
     "run",
     "run traceloop",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 23] = [
     "list-containers",
     "syscalls",
     "explain",
+    "show",
     "snapshot",
     "recordings",
     "forget",

@@ -16,5 +16,6 @@ mod manifest;
 mod misuse;
 mod phases;
 mod root;
+mod show;
 mod support;
 mod syscalls;

@@ -58,6 +58,14 @@ impl Context {
         self.abi = Some(abi);
         self
     }
+
+    /// For events of another machine, whose architecture is called so by `uname -m`; system calls of an unknown one stay
+    /// numbers.
+    #[must_use]
+    pub fn with_architecture(mut self, architecture: &str) -> Self {
+        self.abi = Abi::native(architecture);
+        self
+    }
 }
 
 /// One row of the list of formatters.
@@ -170,6 +178,7 @@ fn job(
     let target = source
         .add_field(spec)
         .map_err(Error::data_source(source.name()))?;
+    target.update_meta(|meta| meta.derived = true);
     field.update_meta(|meta| {
         if !meta.annotations.contains_key("columns.hidden") {
             meta.hidden = true;

@@ -17,6 +17,7 @@ mod perf;
 mod records;
 mod rights;
 mod safety;
+mod save;
 mod signals;
 
 use std::ffi::OsStr;

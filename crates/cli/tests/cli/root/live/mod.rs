@@ -19,7 +19,7 @@ use super::{Event, Turn, parse_events};
 use crate::support::Ran;
 
 /// A run in the background that records a counting shell. Both end when it is dropped.
-struct Counting<'t> {
+pub(in crate::root) struct Counting<'t> {
     turn: &'t Turn,
     child: Child,
     /// The shell goes on as long as this exists.
@@ -31,13 +31,18 @@ struct Counting<'t> {
 impl<'t> Counting<'t> {
     /// Starts `gizmo run traceloop FLAGS` and waits until some calls have been made.
     #[track_caller]
-    fn start(turn: &'t Turn, flags: &[&str]) -> Self {
+    pub(in crate::root) fn start(turn: &'t Turn, flags: &[&str]) -> Self {
         Self::start_as(turn, "count", "umask 22", flags)
     }
 
     /// The same with a name for its files and something to do between writes.
     #[track_caller]
-    fn start_as(turn: &'t Turn, name: &str, between: &str, flags: &[&str]) -> Self {
+    pub(in crate::root) fn start_as(
+        turn: &'t Turn,
+        name: &str,
+        between: &str,
+        flags: &[&str],
+    ) -> Self {
         let go = turn.write(&format!("{name}.go"), "");
         let at = turn.path(&format!("{name}.at"));
         let stderr = turn.path(&format!("{name}.stderr"));
@@ -75,7 +80,7 @@ impl<'t> Counting<'t> {
         self.turn.path("run").join(format!("{}.sock", self.name()))
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(in crate::root) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
@@ -85,7 +90,7 @@ impl<'t> Counting<'t> {
 
     /// Lets the shell end, and the run with it.
     #[track_caller]
-    fn end(&mut self) {
+    pub(in crate::root) fn end(&mut self) {
         fs::remove_file(&self.go).unwrap();
         let status = self.child.wait().unwrap();
         assert_eq!(status.code(), Some(0), "{}", self.stderr());
@@ -94,7 +99,7 @@ impl<'t> Counting<'t> {
 
     /// The only container of the run, as `gizmo recordings` shows it.
     #[track_caller]
-    fn recording(&self) -> Value {
+    pub(in crate::root) fn recording(&self) -> Value {
         let runs = self.turn.ok(["recordings", "-o", "json"]).json();
         let runs = runs.as_array().expect("a list");
         let own = runs.iter().find(|run| run["run"] == self.name());
@@ -102,6 +107,12 @@ impl<'t> Counting<'t> {
         let recordings = own["recordings"].as_array().expect("a list");
         assert_eq!(recordings.len(), 1, "{own}");
         recordings[0].clone()
+    }
+
+    /// A number of it, such as `recorded`.
+    #[track_caller]
+    pub(in crate::root) fn number(&self, key: &str) -> u64 {
+        number(&self.recording(), key)
     }
 
     /// Waits until so many calls have been recorded.
@@ -135,7 +146,7 @@ fn number(value: &Value, key: &str) -> u64 {
 }
 
 /// The numbers that the counting shell has written, in the order of the events.
-fn counted(events: &[Event]) -> Vec<u64> {
+pub(in crate::root) fn counted(events: &[Event]) -> Vec<u64> {
     let number = |event: &Event| {
         let text = event.args.get(1)?.text.as_deref()?;
         text.trim_matches('"').strip_suffix("\\n")?.parse().ok()
@@ -162,7 +173,7 @@ fn lost(line: &str) -> u64 {
 
 /// The events among the lines.
 #[track_caller]
-fn events(text: &str) -> Vec<Event> {
+pub(in crate::root) fn events(text: &str) -> Vec<Event> {
     let lines: Vec<&str> = text.lines().filter(|line| !is_loss(line)).collect();
     parse_events(&lines.join("\n"))
 }
@@ -170,7 +181,7 @@ fn events(text: &str) -> Vec<Event> {
 /// Walks through what was recorded of a shell of which nothing but its numbers is recorded: each is one more than that
 /// before, or there is a mark that says how many are missing between them. Returns how many there are from `first` on.
 #[track_caller]
-fn assert_exact(text: &str, first: u64) -> u64 {
+pub(in crate::root) fn assert_exact(text: &str, first: u64) -> u64 {
     let mut next = first;
     for line in text.lines() {
         if is_loss(line) {
@@ -185,7 +196,7 @@ fn assert_exact(text: &str, first: u64) -> u64 {
 
 /// None is shown twice or out of order.
 #[track_caller]
-fn assert_increasing(numbers: &[u64]) {
+pub(in crate::root) fn assert_increasing(numbers: &[u64]) {
     let wrong = numbers.windows(2).find(|pair| pair[1] <= pair[0]);
     assert_eq!(wrong, None);
 }
