@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Builds the fuzz target `recording` as cargo-fuzz would, makes its corpus, and runs it for some seconds.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+host=$(rustc +nightly -vV | sed -n 's/^host: //p')
+cargo +nightly run --quiet --bin seeds
+export RUSTFLAGS="--cfg fuzzing -Cdebug-assertions -Zsanitizer=address -Cpasses=sancov-module -Ccodegen-units=1
+  -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
+  -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares"
+RUSTFLAGS=$(echo $RUSTFLAGS)
+cargo +nightly build --release --target "$host" --bin recording
+mkdir -p artifacts/recording
+exec "target/$host/release/recording" corpus/recording -artifact_prefix=artifacts/recording/ \
+  -max_total_time="${1:-300}" -rss_limit_mb=4096 -timeout=20 -max_len=65536
