@@ -1,4 +1,4 @@
-//! Makes the corpus of the target `recording`: small recordings, packed and not, of all kinds of fields.
+//! Makes the corpora: small recordings, packed and not, of all kinds of fields; and expressions with a bit of everything.
 
 use std::path::Path;
 
@@ -14,8 +14,24 @@ fn main() -> std::io::Result<()> {
         std::fs::write(folder.join(format!("{name}-plain")), gizmo_fuzz::unpack(&bytes))?;
         std::fs::write(folder.join(format!("{name}-packed")), bytes)?;
     }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/expression");
+    std::fs::create_dir_all(&folder)?;
+    for (number, text) in EXPRESSIONS.iter().enumerate() {
+        std::fs::write(folder.join(number.to_string()), text)?;
+    }
     Ok(())
 }
+
+const EXPRESSIONS: [&str; 8] = [
+    "openat, \"write\", 'read, close', 257, i386:0x66",
+    "! %file, !/^epoll_(wait|ctl)$/, x32:%network",
+    "failed, error=ENOENT|13, ret<=-2, ret!=0x10",
+    "duration>1.5ms, pid=1|2|3|4|5, tid!=7, uid>=0",
+    "comm~ngin?*|\"a, b\", comm!=sh, path~\"/etc/\\*\"",
+    "fd=3, arg.flags=0x80000, arg.filename!~*.so",
+    "%nothing",
+    "ok, failed",
+];
 
 fn recording(shape: Shape) -> Vec<u8> {
     let source = DataSource::described("calls", shape, vec![], [].into());

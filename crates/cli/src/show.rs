@@ -37,6 +37,15 @@ pub(crate) struct ShowArgs {
         hide_default_value = true
     )]
     containers: String,
+    /// Only these system calls, in the language of `gizmo run traceloop --syscall-filters`
+    #[arg(
+        long,
+        value_name = "EXPRESSION",
+        default_value = "",
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
+    syscall_filters: String,
     #[command(flatten)]
     output: OutputFlags,
 }
@@ -92,6 +101,7 @@ pub(crate) fn run(args: &ShowArgs) -> anyhow::Result<()> {
         let options = ShowOptions {
             values: values.clone(),
             containers: args.containers.clone(),
+            calls: args.syscall_filters.clone(),
             output: settings,
             writer: Box::new(io::stdout()),
         };

@@ -58,6 +58,9 @@ pub enum Error {
     /// A recording cannot be written or read.
     #[error(transparent)]
     Recording(#[from] gizmo_recording::Error),
+    /// An expression of the filter language that cannot be used.
+    #[error("--syscall-filters: {0}")]
+    Filter(String),
     /// Parts of a recording cannot be read.
     #[error("damaged parts of the recording: {0}; all others are shown")]
     Damaged(u64),

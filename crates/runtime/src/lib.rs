@@ -17,6 +17,7 @@ mod inspect;
 mod kallsyms;
 pub mod live;
 mod operators;
+mod replay;
 mod roster;
 mod run;
 mod save;

@@ -30,7 +30,10 @@ pub(crate) fn attach_output(
     writer: &SharedWriter,
 ) -> Result<Output, Error> {
     filter::attach(sources, &filter_values(values))?;
-    sort::attach(sources, values.get("operator.sort.sort").unwrap_or_default())?;
+    sort::attach(
+        sources,
+        values.get("operator.sort.sort").unwrap_or_default(),
+    )?;
     let output = Output::attach(sources, settings, writer.clone())?;
     for warning in output.warnings() {
         warn!("{warning}");

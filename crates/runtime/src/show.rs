@@ -13,7 +13,7 @@ use gizmo_recording::{Header, Packets, Recording};
 use tracing::{debug, warn};
 
 use crate::error::chain;
-use crate::{Error, operators};
+use crate::{Error, operators, replay};
 
 /// The name of a container, in data sources that know one.
 pub(crate) const CONTAINER_FIELD: &str = "runtime.containerName";
@@ -27,6 +27,8 @@ pub struct ShowOptions {
     pub values: ParamValues,
     /// Names of the containers that are meant, as [`SelectorTexts::container`] has them; all when it is empty.
     pub containers: String,
+    /// Which system calls are meant, in the language of traceloop's filter; all when it is empty.
+    pub calls: String,
     /// How events are printed.
     pub output: Settings,
     /// Where.
@@ -48,6 +50,11 @@ pub fn show(input: impl Read, options: ShowOptions) -> Result<(), Error> {
     for source in &sources {
         keep_containers(source, &options.containers)?;
     }
+    replay::keep_calls(
+        &sources,
+        &options.calls,
+        &recording.header().host.architecture,
+    )?;
     let output = operators::attach_output(&sources, &options.values, &options.output, &writer)?;
     output.start();
     let damaged = read_all(&mut recording, |packets| {

@@ -18,6 +18,7 @@ mod structs;
 #[cfg(test)]
 mod tests;
 mod text;
+mod unquote;
 
 use crate::capture::{CaptureKind, CaptureRule};
 use crate::{Abi, Declaration, Parameter};
@@ -27,6 +28,7 @@ pub(crate) use number::{Class, class, is_descriptor, number_of};
 use structs::Pointee;
 
 pub(crate) use text::is_unfit;
+pub use unquote::unquote;
 
 /// Memory that a recorder copied for one argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

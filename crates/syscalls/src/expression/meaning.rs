@@ -6,7 +6,7 @@ use super::checks::arguments;
 use super::error::{ExpressionError, Reason};
 use super::predicate::{Predicate, Subject};
 use super::{Expression, KernelTests, Plan, What, value};
-use crate::selection::{Selected, Selection, abis_of_kernel, known_calls};
+use crate::selection::{Selected, Selection, abis_of_kernel, known_calls, shorten};
 use crate::{Abi, Declaration, fallback, socketcall, suggest};
 
 /// An expression on a kernel.
@@ -88,6 +88,11 @@ impl Meaning {
             .collect()
     }
 
+    /// Whether some of its tests look at arguments.
+    pub fn tests_arguments(&self) -> bool {
+        self.predicates.iter().any(Predicate::is_of_arguments)
+    }
+
     /// What it means where only these tests are in the programs, which were loaded for another expression.
     pub fn within(mut self, loaded: &KernelTests) -> Self {
         self.plan = self.plan.within(loaded, &self.predicates);
@@ -109,10 +114,7 @@ fn with_argument(
     predicate: &Predicate,
     native: Abi,
 ) -> Result<Selection, ExpressionError> {
-    if !matches!(
-        predicate.subject,
-        Subject::Descriptor | Subject::Path | Subject::Argument(_)
-    ) {
+    if !predicate.is_of_arguments() {
         return Ok(selection);
     }
     let has_it = |call: &Selected| {
@@ -159,7 +161,7 @@ impl fmt::Display for Meaning {
         let texts = |is_in_kernel: bool| {
             let tested = self.predicates.iter().zip(&self.plan.is_in_kernel);
             let chosen = tested.filter(|(_, tested)| **tested == is_in_kernel);
-            let texts: Vec<&str> = chosen.map(|(predicate, _)| &*predicate.text).collect();
+            let texts: Vec<String> = chosen.map(|(one, _)| shorten(&one.text)).collect();
             texts.join(", ")
         };
         let (kernel, shown) = (texts(true), texts(false));

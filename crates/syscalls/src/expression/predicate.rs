@@ -55,6 +55,14 @@ pub struct Predicate {
 }
 
 impl Predicate {
+    /// Whether it looks at arguments.
+    pub(super) fn is_of_arguments(&self) -> bool {
+        matches!(
+            self.subject,
+            Subject::Descriptor | Subject::Path | Subject::Argument(_)
+        )
+    }
+
     /// An error about it.
     pub(super) fn error(&self, reason: Reason) -> ExpressionError {
         ExpressionError {

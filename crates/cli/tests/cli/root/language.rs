@@ -36,6 +36,7 @@ impl Turn {
     #[track_caller]
     fn filtered(&self, expression: &str, command: &[&str]) -> Vec<Event> {
         let file = self.name("events");
+        let saved = self.name("saved");
         let flags = [
             "--syscall-filters",
             expression,
@@ -44,7 +45,12 @@ impl Turn {
             "--output-file",
             &file,
         ];
-        let ran = self.trace(&flags, command);
+        // Everything is kept, to be searched again.
+        let save: &[&str] = match expression {
+            "" => &["--save", &saved],
+            _ => &[],
+        };
+        let ran = self.trace(&[&flags[..], save].concat(), command);
         assert!(!ran.stderr().contains("Error:"), "{}", ran.stderr());
         super::read_events(file.as_ref())
     }
@@ -60,6 +66,26 @@ impl Turn {
         };
         let expected = contents(&mut all.iter().filter(|event| is_meant(event)));
         let recorded = contents(&mut self.filtered(expression, &COMMAND).iter());
+        let shown = self.ok([
+            "show",
+            &self.name("saved"),
+            "-o",
+            "json",
+            "--syscall-filters",
+            expression,
+        ]);
+        let shown = super::parse_events(&shown.stdout());
+        // A file has the names that threads had when calls returned.
+        let is_exec = |event: &&Event| event.syscall == "execve";
+        assert_eq!(
+            contents(&mut shown.iter().filter(|event| !is_exec(event))),
+            contents(
+                &mut all
+                    .iter()
+                    .filter(|event| is_meant(event) && !is_exec(event))
+            ),
+            "{expression} in a file"
+        );
         let differs = (0..).find(|&at| expected.get(at) != recorded.get(at) || at > expected.len());
         let at = differs.unwrap_or_default();
         assert!(

@@ -1,0 +1,277 @@
+//! The filter language on events that were recorded: the same expression that selects calls in the kernel selects them in a file.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gizmo_model::{DataSource, Element, Field};
+use gizmo_syscalls::decode::{Call, Capture, Outcome, unquote};
+use gizmo_syscalls::expression::{Checks, Duration, Facts, Meaning, point};
+use gizmo_syscalls::selection::Selected;
+use gizmo_syscalls::{Abi, errno, fallback, socketcall, table};
+use serde::Deserialize;
+
+use crate::{Error, operators};
+
+/// Shows only the calls that an expression selects. Data sources without calls are left as they are.
+///
+/// # Errors
+/// The text is no expression, or there are no calls.
+pub(crate) fn keep_calls(
+    sources: &[Arc<DataSource>],
+    text: &str,
+    architecture: &str,
+) -> Result<(), Error> {
+    if text.trim().is_empty() {
+        return Ok(());
+    }
+    let unusable = |reason: String| Error::Filter(reason);
+    let native = Abi::native(architecture)
+        .ok_or_else(|| unusable(format!("the architecture `{architecture}` is not known")))?;
+    let meaning =
+        Meaning::of(text, native, |name| table::number(native, name)).map_err(|error| {
+            let point = point(text, &error).replace('\n', "\n  ");
+            unusable(format!("{error}\n  {point}"))
+        })?;
+    let mut is_used = false;
+    for source in sources {
+        let Some(fields) = Fields::find(source) else {
+            continue;
+        };
+        is_used = true;
+        let judge = Mutex::new(Judge {
+            meaning: meaning.clone(),
+            fields,
+            kinds: HashMap::new(),
+        });
+        operators::keep_only(source, move |element| {
+            let mut judge = judge.lock().unwrap_or_else(PoisonError::into_inner);
+            judge.is_meant(element)
+        })?;
+    }
+    match is_used {
+        true => Ok(()),
+        false => Err(unusable("the recording has no system calls".to_owned())),
+    }
+}
+
+/// The fields of a call, as traceloop has them.
+struct Fields {
+    abi: Arc<Field>,
+    syscall: Arc<Field>,
+    ret: Arc<Field>,
+    error: Arc<Field>,
+    args: Arc<Field>,
+    comm: Arc<Field>,
+    pid: Arc<Field>,
+    tid: Arc<Field>,
+    uid: Option<Arc<Field>>,
+    duration: Option<Arc<Field>>,
+    unfinished: Option<Arc<Field>>,
+}
+
+impl Fields {
+    fn find(source: &DataSource) -> Option<Self> {
+        Some(Self {
+            abi: source.field("abi")?,
+            syscall: source.field("syscall")?,
+            ret: source.field("ret")?,
+            error: source.field("error")?,
+            args: source.field("args")?,
+            comm: source.field("comm")?,
+            pid: source.field("pid")?,
+            tid: source.field("tid")?,
+            uid: source.field("uid"),
+            duration: source.field("duration_raw"),
+            unfinished: source.field("unfinished"),
+        })
+    }
+}
+
+/// What is known of calls of one kind.
+struct Kind {
+    is_selected: bool,
+    checks: Checks,
+    /// Whether checks look at arguments.
+    needs_args: bool,
+}
+
+/// Kinds are few, unless a file lies.
+const MOST_KINDS: usize = 4096;
+
+struct Judge {
+    meaning: Meaning,
+    fields: Fields,
+    kinds: HashMap<(Vec<u8>, Vec<u8>), Kind>,
+}
+
+/// An argument as it stands in `args`.
+#[derive(Deserialize)]
+struct Argument<'a> {
+    value: &'a str,
+    #[serde(borrow)]
+    text: Option<std::borrow::Cow<'a, str>>,
+}
+
+impl Judge {
+    fn is_meant(&mut self, element: &Element) -> bool {
+        let text = |field: &Arc<Field>| field.text(element).unwrap_or_default();
+        let number = |field: &Arc<Field>| field.value(element).unwrap_or_default();
+        let fields = &self.fields;
+        let key = (text(&fields.abi).to_vec(), text(&fields.syscall).to_vec());
+        if self.kinds.len() >= MOST_KINDS && !self.kinds.contains_key(&key) {
+            self.kinds.clear();
+        }
+        let meaning = &self.meaning;
+        let kind = self
+            .kinds
+            .entry(key)
+            .or_insert_with_key(|(abi, name)| Kind::new(meaning, abi, name));
+        if !kind.is_selected || kind.checks.is_empty() {
+            return kind.is_selected;
+        }
+        let (args, texts) = match kind.needs_args {
+            true => arguments(text(&fields.args)),
+            false => Default::default(),
+        };
+        let captures: Vec<Capture<'_>> = (0..)
+            .zip(&texts)
+            .filter_map(|(arg, text)| {
+                Some(Capture {
+                    arg,
+                    part: 0,
+                    bytes: text.as_deref()?,
+                    true_len: None,
+                    fault: false,
+                })
+            })
+            .collect();
+        let mut values = [0; 6];
+        for (place, value) in values.iter_mut().zip(&args) {
+            *place = *value;
+        }
+        let is_unfinished = fields
+            .unfinished
+            .as_ref()
+            .is_some_and(|one| number(one) != 0);
+        let call = Call {
+            args: values,
+            arg_count: args.len().min(6) as u8,
+            outcome: outcome(text(&fields.ret), text(&fields.error), is_unfinished),
+            captures: &captures,
+            args_known: kind.needs_args,
+        };
+        let ns = fields.duration.as_ref().map(number);
+        kind.checks.pass(&Facts {
+            call: &call,
+            // No call takes no time: 0 stands for what nobody knows.
+            duration: ns.filter(|ns| *ns > 0).map(|ns| match is_unfinished {
+                true => Duration::AtLeast(ns),
+                false => Duration::Exactly(ns),
+            }),
+            pid: number(&fields.pid) as u32,
+            tid: number(&fields.tid) as u32,
+            uid: fields.uid.as_ref().map(|uid| number(uid) as u32),
+            comm: text(&fields.comm),
+        })
+    }
+}
+
+impl Kind {
+    fn new(meaning: &Meaning, abi: &[u8], name: &[u8]) -> Self {
+        let name = String::from_utf8_lossy(name);
+        let abi = std::str::from_utf8(abi)
+            .ok()
+            .and_then(|abi| abi.parse().ok());
+        let abi: Abi = abi.unwrap_or(meaning.native);
+        let operation = socketcall::operation(&name).filter(|_| abi == Abi::I386);
+        let number = table::number(abi, &name)
+            // Numbers that no table knows are named so.
+            .or_else(|| u32::from_str_radix(name.strip_prefix("syscall_")?, 16).ok())
+            .or(operation.map(|_| socketcall::NUMBER));
+        let call = number.map(|number| Selected {
+            abi,
+            number,
+            name: name.clone().into_owned(),
+        });
+        let declaration = match call.as_ref().and_then(Selected::socket_operation) {
+            Some(_) => socketcall::declaration(&name),
+            None => fallback::declaration(abi, &name),
+        };
+        let checks = Checks::new(&meaning.predicates, abi, &name, declaration);
+        Self {
+            is_selected: call.is_some_and(|call| meaning.selection.has(&call)),
+            needs_args: meaning.tests_arguments(),
+            checks,
+        }
+    }
+}
+
+/// How a call ended, by its texts.
+fn outcome(ret: &[u8], error: &[u8], is_unfinished: bool) -> Outcome {
+    let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+    if is_unfinished {
+        return Outcome::Unfinished;
+    }
+    if let Some(error) = errno::number(text(error)) {
+        return Outcome::Returned(-i64::from(error));
+    }
+    match text(ret) {
+        "X" => Outcome::NeverReturns,
+        "killed" => Outcome::Killed,
+        number => {
+            let number = number.split(' ').next().unwrap_or_default();
+            let parsed = match number.strip_prefix("0x") {
+                Some(digits) => u64::from_str_radix(digits, 16).ok().map(|bits| bits as i64),
+                None => number.parse().ok(),
+            };
+            parsed.map_or(Outcome::Unfinished, Outcome::Returned)
+        }
+    }
+}
+
+/// Registers and texts of the arguments.
+fn arguments(json: &[u8]) -> (Vec<u64>, Vec<Option<Vec<u8>>>) {
+    let args: Vec<Argument<'_>> = serde_json::from_slice(json).unwrap_or_default();
+    let register = |arg: &Argument<'_>| match arg.value.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).unwrap_or_default(),
+        None => arg.value.parse::<i128>().map_or(0, |number| number as u64),
+    };
+    let text = |arg: &Argument<'_>| arg.text.as_deref().and_then(unquote);
+    (
+        args.iter().map(register).collect(),
+        args.iter().map(text).collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_read_from_their_texts() {
+        let result = |ret: &str, error: &str| outcome(ret.as_bytes(), error.as_bytes(), false);
+        assert_eq!(result("3", ""), Outcome::Returned(3));
+        assert_eq!(result("0x7f00", ""), Outcome::Returned(0x7f00));
+        assert_eq!(
+            result("-1 ENOENT (No such file or directory)", "ENOENT"),
+            Outcome::Returned(-2)
+        );
+        assert_eq!(
+            result("? ERESTARTSYS (To be restarted)", "ERESTARTSYS"),
+            Outcome::Returned(-512)
+        );
+        assert_eq!(result("X", ""), Outcome::NeverReturns);
+        assert_eq!(result("killed", ""), Outcome::Killed);
+    }
+
+    #[test]
+    fn registers_are_read_from_json() {
+        let json =
+            br#"[{"name":"dfd","value":"-100","text":"AT_FDCWD","len":null,"truncated":false},
+            {"name":"filename","value":"0x10","text":"\"/e\\\"tc\"","len":4,"truncated":false}]"#;
+        let (values, texts) = arguments(json);
+        assert_eq!(values, [(-100i64) as u64, 16]);
+        assert_eq!(texts, [None, Some(b"/e\"tc".to_vec())]);
+        assert_eq!(arguments(b"[{").0, Vec::<u64>::new());
+    }
+}
