@@ -8,6 +8,7 @@ mod bench;
 mod demo;
 mod setup;
 mod shell;
+mod tables;
 mod test;
 mod vm;
 
@@ -18,6 +19,7 @@ Usage: cargo xtask COMMAND
 
   setup            install what is missing to build (Debian packages, Rust targets)
   demo             set up, build, and record the opened and written files of a small program
+  tables           make the tables of constants from the kernel's headers (after `test` has installed those)
   test             set up, then every test: those without and those with root
   test --full      the same, with floods, churn and numbers of containers at full length
   test --no-root   only the tests that need neither root nor kernel features
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(test::Extent::All),
         ["test", "--full"] => test::run(test::Extent::Full),
         ["test", "--no-root"] => test::run(test::Extent::NoRoot),
+        ["tables"] => tables::run(),
         ["test-vm", words @ ..] => vm::run(words),
         ["bench", "overhead", flags @ ..] => bench::overhead::run(flags),
         ["bench", "dump", flags @ ..] => bench::dump::run(flags),

@@ -33,6 +33,8 @@ pub(crate) fn run(extent: Extent) -> anyhow::Result<()> {
         "headers",
         "--test",
         "classes",
+        "--bin",
+        "xtask",
     ];
     shell::run(shell::cargo().args(package_tests).args(["--", "--ignored"]))?;
     if with_root {
