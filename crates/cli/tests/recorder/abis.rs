@@ -145,12 +145,15 @@ fn a_program_of_32_bits() {
     let parameters: Vec<&str> = calls[1..].iter().map(|call| &*call.parameters).collect();
     let connect = format!("fd={socket}, uservaddr=unix:/none, addrlen=22");
     assert_eq!(parameters[0], "fd=-1, buf=\"narrow\", count=6");
-    assert!(parameters[1].starts_with("dfd=AT_FDCWD, filename=\"/openat\", flags=0"));
-    assert_eq!(parameters[2], "family=1, type=1, protocol=0");
+    assert!(parameters[1].starts_with("dfd=AT_FDCWD, filename=\"/openat\", flags=O_RDONLY"));
+    assert_eq!(
+        parameters[2],
+        "family=AF_UNIX, type=SOCK_STREAM, protocol=0"
+    );
     assert_eq!(parameters[3..5], [&*connect; 2]);
     assert_eq!(
         parameters[5..],
-        ["fd=-1, offset=-2, whence=0", "error_code=7"]
+        ["fd=-1, offset=-2, whence=SEEK_SET", "error_code=7"]
     );
 }
 
@@ -192,6 +195,7 @@ fn a_socketcall_whose_arguments_nobody_has_touched_is_what_it_does() {
             .named("socket")
             .map(|call| &*call.parameters)
             .collect();
-        assert_eq!(sockets, ["family=1, type=2, protocol=0"], "`{filter}`");
+        let expected = "family=AF_UNIX, type=SOCK_DGRAM, protocol=0";
+        assert_eq!(sockets, [expected], "`{filter}`");
     }
 }

@@ -47,7 +47,7 @@ impl Flood {
             let Some(call) = calls.next() else { break };
             assert_eq!(
                 call.parameters,
-                format!("fd=-1, offset={round}, whence={cpu}")
+                format!("fd=-1, offset={round}, whence={}", whence(cpu))
             );
             assert_eq!((&*call.syscall, &*call.error), ("lseek", "EBADF"));
             count += 1;
@@ -111,6 +111,13 @@ impl Flood {
         assert_eq!(history.named("exit_group").count() as u64, 1 + self.cpus);
         self.assert_cpus(history, false);
     }
+}
+
+/// The program passes its CPU where others say from where they seek.
+fn whence(cpu: u64) -> String {
+    const NAMES: [&str; 5] = ["SEEK_SET", "SEEK_CUR", "SEEK_END", "SEEK_DATA", "SEEK_HOLE"];
+    let name = usize::try_from(cpu).ok().and_then(|cpu| NAMES.get(cpu));
+    name.map_or_else(|| cpu.to_string(), ToString::to_string)
 }
 
 /// What was shown of a flood, and on how many CPUs it was: its exit code.

@@ -134,7 +134,8 @@ fn paths_are_kept_whole_however_little_is_kept_of_buffers() {
 
 /// That a pointer is NULL is no content.
 fn has_content(arg: &Arg) -> bool {
-    arg.text.as_deref().is_some_and(|text| text != "NULL")
+    let is_pointer = arg.value.starts_with("0x");
+    is_pointer && arg.text.as_deref().is_some_and(|text| text != "NULL")
 }
 
 #[test]

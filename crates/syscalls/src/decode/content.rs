@@ -266,7 +266,7 @@ impl<'a> Place<'a> {
     fn expected_len(self) -> Option<u64> {
         let argument = |arg: u8| {
             let argument = self.decoder.arguments.get(usize::from(arg));
-            let class = argument.map_or(Class::Address, |argument| argument.class);
+            let class = argument.map_or(Class::Address, |argument| argument.form.class);
             length(self.decoder.abi, class, self.known(arg)?)
         };
         let returned = match self.call.outcome {

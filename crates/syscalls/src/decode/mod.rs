@@ -3,13 +3,16 @@
 //! What a call's parameters mean is found out once, in a [`Decoder`]; it then writes call after call into texts whose room
 //! is used again. A ring has millions of calls, so nothing is looked up, built or copied for one of them that needs not be.
 //!
-//! Owns the vocabulary of a call as a recorder hands it over and the way its parts are joined; numbers, copied memory,
-//! addresses, results and JSON have a file each. Whatever a traced program did, decoding yields something to show:
+//! Owns the vocabulary of a call as a recorder hands it over and the way its parts are joined; numbers, their meanings and
+//! names, copied memory, addresses, results and JSON have a file each. Whatever a traced program did, decoding yields something to show:
 //! there is no error, and no length or byte can make it panic. A failure to read memory is never put where the
 //! program's own data stands.
 
+mod constants;
 mod content;
+mod form;
 mod json;
+mod meanings;
 mod memory;
 mod number;
 mod ret;
@@ -23,8 +26,9 @@ mod unquote;
 use crate::capture::{CaptureKind, CaptureRule};
 use crate::{Abi, Declaration, Parameter};
 use content::{Content, Place, UNREADABLE};
-use number::Form;
-pub(crate) use number::{Class, class, is_descriptor, number_of};
+use form::Form;
+pub(crate) use form::is_descriptor;
+pub(crate) use number::{Class, class, number_of};
 use structs::Pointee;
 
 pub(crate) use text::is_unfit;
@@ -98,7 +102,8 @@ pub struct Texts {
     /// - `name`: the declared one, or `arg0` to `arg5`.
     /// - `value`: the register; hex for pointers and addresses, signed or unsigned decimal by the declared type for the
     ///   rest, `?` if it is not known.
-    /// - `text`: what the value stands for, if that is more than the value: a quoted string, a socket address, `AT_FDCWD`.
+    /// - `text`: what the value stands for, if that is more than the value: a quoted string, a socket address, `AT_FDCWD`,
+    ///   the names of flags (`O_RDWR|O_CLOEXEC`, what has none in hex), permissions in octal, a structure.
     /// - `len`: the real length of the memory behind the argument in bytes (of a string without its NUL), if known.
     /// - `truncated`: `text` shows less than `len` bytes.
     pub args: String,
@@ -141,11 +146,20 @@ struct Argument {
     label: String,
     /// What stands before its value in JSON.
     head: String,
-    class: Class,
     form: Form,
+    /// Where another argument decides.
+    cases: Vec<Case>,
     pointee: Pointee,
     /// How the recorder copied the memory behind it.
     kind: Option<CaptureKind>,
+}
+
+/// How an argument is shown when another one has one of these values.
+#[derive(Debug)]
+struct Case {
+    arg: usize,
+    values: Vec<u64>,
+    form: Form,
 }
 
 impl Decoder {
@@ -167,11 +181,31 @@ impl Decoder {
                 None => Argument::new(arg, kind, &format!("arg{arg}")),
             })
         });
-        Decoder {
+        let mut decoder = Decoder {
             abi,
             is_declared: declaration.is_some(),
             returns_address: ret::is_address(name),
             arguments: arguments.collect(),
+        };
+        if decoder.is_declared {
+            decoder.add_meanings(name);
+        }
+        decoder
+    }
+
+    /// What is known besides the declaration.
+    fn add_meanings(&mut self, name: &str) {
+        for known in meanings::of_call(self.abi, name) {
+            let Some(argument) = self.arguments.get_mut(known.arg) else {
+                continue;
+            };
+            let Some(form) = known.form(self.abi, argument.form) else {
+                continue;
+            };
+            match known.only {
+                None => argument.form = form,
+                Some((arg, values)) => argument.cases.push(Case { arg, values, form }),
+            }
         }
     }
 
@@ -212,8 +246,8 @@ impl Argument {
         Argument {
             label: format!("{separator}{name}="),
             head: json::head(arg, name),
-            class: Class::Address,
-            form: Form::Address,
+            form: Form::UNKNOWN,
+            cases: Vec::new(),
             pointee: Pointee::Bytes,
             kind,
         }
@@ -227,7 +261,6 @@ impl Argument {
         parameter: &Parameter,
     ) -> Self {
         Argument {
-            class: number::class(&parameter.ctype, abi),
             form: Form::new(abi, name, parameter),
             pointee: Pointee::new(abi, name, parameter),
             ..Argument::new(arg, kind, &parameter.name)
@@ -236,9 +269,25 @@ impl Argument {
 }
 
 impl Place<'_> {
+    fn form(self) -> Form {
+        let is_it = |case: &&Case| {
+            let other = self
+                .decoder
+                .arguments
+                .get(case.arg)
+                .zip(self.call.known_arg(case.arg));
+            other.is_some_and(|(other, raw)| {
+                case.values
+                    .contains(&other.form.bits(self.decoder.abi, raw))
+            })
+        };
+        let case = self.argument.cases.iter().find(is_it);
+        case.map_or(self.argument.form, |case| case.form)
+    }
+
     /// Appends the argument to the line and to the list.
     fn decode(self, line: &mut String, json: &mut String) {
-        let (abi, form) = (self.decoder.abi, self.argument.form);
+        let (abi, form) = (self.decoder.abi, self.form());
         let raw = self.call.known_arg(self.arg.into());
         line.push_str(&self.argument.label);
         json.push_str(&self.argument.head);
@@ -255,7 +304,7 @@ impl Place<'_> {
         if let Some(raw) = raw
             && line.len() == text
         {
-            form.meaning(abi, raw, line);
+            form.text(abi, raw, line);
         }
         if line.len() > text {
             json::tail(Some(&line[text..]), &content, json);

@@ -1,12 +1,6 @@
-//! A register's value as a number, by the declared type of its parameter.
-//!
-//! Owns the C types (signed or not, how wide, address or not) and the few parameters whose declared type hides what
-//! they are: descriptors declared unsigned, addresses declared as integers, modes.
+//! C types as numbers in registers: signed or not, how wide, address or not; and the digits of numbers.
 
-use crate::{Abi, Parameter};
-
-#[cfg(test)]
-mod tests;
+use crate::Abi;
 
 /// How a C type is passed in a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,80 +8,6 @@ pub(crate) enum Class {
     Address,
     Signed(u32),
     Unsigned(u32),
-}
-
-/// How the register of a parameter is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// Hex.
-    Address,
-    /// Hex, with a name for none.
-    Pointer,
-    Signed(u32),
-    Unsigned(u32),
-    Descriptor,
-    /// A descriptor with a name for the current directory.
-    Directory,
-    /// Decimal, which stands for octal digits.
-    Mode(u32),
-    /// The same, but signed.
-    SignedMode(u32),
-    /// Decimal, which stands for hex digits.
-    Command(u32),
-}
-
-impl Form {
-    /// That of a parameter of the call `name`.
-    pub fn new(abi: Abi, name: &str, parameter: &Parameter) -> Form {
-        let parameter_name = parameter.name.as_ref();
-        match class(&parameter.ctype, abi) {
-            Class::Address => Form::Pointer,
-            _ if is_descriptor(parameter_name) => {
-                match is_directory_descriptor(name, parameter_name) {
-                    true => Form::Directory,
-                    false => Form::Descriptor,
-                }
-            }
-            Class::Unsigned(bits) if bits == word_bits(abi) && is_address_name(parameter_name) => {
-                Form::Address
-            }
-            Class::Unsigned(bits) if is_mode_type(&parameter.ctype) => Form::Mode(bits),
-            Class::Signed(bits) if name == "umask" => Form::SignedMode(bits),
-            Class::Unsigned(bits) if (name, parameter_name) == ("ioctl", "cmd") => {
-                Form::Command(bits)
-            }
-            Class::Signed(bits) => Form::Signed(bits),
-            Class::Unsigned(bits) => Form::Unsigned(bits),
-        }
-    }
-
-    /// Appends the number itself.
-    pub fn value(self, abi: Abi, raw: u64, out: &mut String) {
-        match self {
-            Form::Address | Form::Pointer => address(raw, abi, out),
-            Form::Signed(bits) | Form::SignedMode(bits) => decimal(signed(raw, bits), out),
-            Form::Unsigned(bits) | Form::Mode(bits) | Form::Command(bits) => {
-                digits::<10>(masked(raw, bits), out);
-            }
-            Form::Descriptor | Form::Directory => decimal((raw as i32).into(), out),
-        }
-    }
-
-    /// Appends what the number stands for, if that is more than the number.
-    pub fn meaning(self, abi: Abi, raw: u64, out: &mut String) {
-        match self {
-            Form::Directory if raw as i32 == AT_FDCWD => out.push_str("AT_FDCWD"),
-            Form::Mode(bits) | Form::SignedMode(bits) => octal(masked(raw, bits), out),
-            Form::Command(bits) => hex(masked(raw, bits), out),
-            _ if self.is_null(abi, raw) => out.push_str("NULL"),
-            _ => {}
-        }
-    }
-
-    /// Whether it is a pointer to nothing.
-    pub fn is_null(self, abi: Abi, raw: u64) -> bool {
-        self == Form::Pointer && masked(raw, word_bits(abi)) == 0
-    }
 }
 
 /// The number that a register holds.
@@ -113,7 +33,7 @@ pub(super) fn address(raw: u64, abi: Abi, out: &mut String) {
     hex(masked(raw, word_bits(abi)), out);
 }
 
-fn hex(number: u64, out: &mut String) {
+pub(super) fn hex(number: u64, out: &mut String) {
     out.push_str("0x");
     digits::<16>(number, out);
 }
@@ -174,49 +94,6 @@ pub(super) fn masked(raw: u64, bits: u32) -> u64 {
 pub(super) fn signed(raw: u64, bits: u32) -> i64 {
     let unused = 64 - bits.clamp(1, 64);
     ((raw << unused) as i64) >> unused
-}
-
-/// Stands for the current directory where a directory descriptor is expected.
-const AT_FDCWD: i32 = -100;
-
-/// The kernel declares many descriptors unsigned (`close`) or even `unsigned long` (`mmap`), but -1 is what was meant.
-/// `max_fd` of `close_range` is a limit.
-pub(crate) fn is_descriptor(parameter: &str) -> bool {
-    matches!(parameter, "fildes" | "fdin" | "fdout")
-        || parameter.starts_with("fd_")
-        || (parameter.ends_with("fd") && parameter != "max_fd")
-}
-
-fn is_directory_descriptor(name: &str, parameter: &str) -> bool {
-    matches!(parameter, "dfd" | "olddfd" | "newdfd")
-        || parameter.ends_with("_dfd")
-        || parameter.ends_with("dirfd")
-        || name == "execveat"
-}
-
-/// Addresses declared as `unsigned long`, by the names the kernel gives them. `arg` and `arg2` are what `ioctl`,
-/// `fcntl` and `prctl` take: more often an address or bits than a count.
-fn is_address_name(parameter: &str) -> bool {
-    matches!(
-        parameter,
-        "addr"
-            | "start"
-            | "brk"
-            | "new_addr"
-            | "old_addr"
-            | "newsp"
-            | "tls"
-            | "shmaddr"
-            | "child_tidptr"
-    ) || parameter
-        .strip_prefix("arg")
-        .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-fn is_mode_type(ctype: &str) -> bool {
-    ctype
-        .split_ascii_whitespace()
-        .any(|word| matches!(word, "umode_t" | "mode_t" | "compat_mode_t"))
 }
 
 /// That of a C type.

@@ -100,7 +100,7 @@ fn an_open_reads_like_its_source() {
     );
     assert_eq!(
         decoded.parameters,
-        r#"dfd=AT_FDCWD, filename="/etc/ld.so.cache", flags=524288, mode=0"#
+        r#"dfd=AT_FDCWD, filename="/etc/ld.so.cache", flags=O_RDONLY|O_CLOEXEC, mode=0"#
     );
     assert_eq!(decoded.ret, "-1 ENOENT (No such file or directory)");
     assert_eq!(decoded.error, "ENOENT");
@@ -117,7 +117,7 @@ fn unreadable_memory_is_marked_outside_quotes() {
     let found = decoded("openat", args, -14, &[unreadable(1)]);
     assert_eq!(
         found.parameters,
-        "dfd=AT_FDCWD, filename=0x7ffe1000 (unreadable), flags=0, mode=0"
+        "dfd=AT_FDCWD, filename=0x7ffe1000 (unreadable), flags=O_RDONLY, mode=0"
     );
     assert_eq!(found.args[1]["text"], Value::Null);
 
@@ -374,7 +374,10 @@ fn structures_replace_their_pointers() {
         0,
         &[capture(1, &[0, 1, 0, 0], 4)],
     );
-    assert_eq!(nobody, "upid=-1, stat_addr=0x1000, options=1, ru=NULL");
+    assert_eq!(
+        nobody,
+        "upid=-1, stat_addr=0x1000, options=WNOHANG, ru=NULL"
+    );
 }
 
 #[test]
@@ -387,7 +390,7 @@ fn a_mapping_is_addresses_and_signed_descriptors() {
     );
     assert_eq!(
         found.parameters,
-        "addr=0x0, len=8192, prot=3, flags=34, fd=-1, off=0"
+        "addr=0x0, len=8192, prot=PROT_READ|PROT_WRITE, flags=MAP_PRIVATE|MAP_ANONYMOUS, fd=-1, off=0"
     );
     assert_eq!(found.ret, "0x7f0000000000");
 }
@@ -457,11 +460,130 @@ fn a_parameter_cannot_be_forged_by_a_path() {
     let path = capture(1, b"/x\", flags=1\0", 13);
     assert!(
         line("openat", [3, 1, 0, 0, 0, 0], 3, &[path])
-            .contains(r#"filename="/x\", flags=1", flags=0"#)
+            .contains(r#"filename="/x\", flags=1", flags=O_RDONLY"#)
     );
     let path = capture(1, b"\x01\0/x, addrlen=9", 15);
     assert!(
         line("bind", [3, 1, 15, 0, 0, 0], 0, &[path])
             .contains(r"=unix:/x\x2c\x20addrlen=9, addrlen=15")
+    );
+}
+
+/// The texts of arguments that are numbers, in a call that has nothing else.
+fn texts(abi: Abi, name: &str, args: [u64; 6]) -> String {
+    let declaration = fallback::declaration(abi, name).expect("the call is declared");
+    let call = Call {
+        args,
+        arg_count: 6,
+        outcome: Outcome::Returned(0),
+        captures: &[],
+        args_known: true,
+    };
+    let decoder = Decoder::new(abi, name, Some(declaration), &[]);
+    found(&decoder, &call).parameters
+}
+
+#[test]
+fn numbers_are_named_by_what_they_are_for() {
+    let cases: [(&str, [u64; 6], &str); 18] = [
+        (
+            "socket",
+            [2, 0x80001, 6, 0, 0, 0],
+            "family=AF_INET, type=SOCK_STREAM|SOCK_CLOEXEC, protocol=IPPROTO_TCP",
+        ),
+        (
+            "socket",
+            [16, 3, 0, 0, 0, 0],
+            "family=AF_NETLINK, type=SOCK_RAW, protocol=NETLINK_ROUTE",
+        ),
+        (
+            "socket",
+            [1, 1, 7, 0, 0, 0],
+            "family=AF_UNIX, type=SOCK_STREAM, protocol=7",
+        ),
+        (
+            "fcntl",
+            [3, 2, 1, 0, 0, 0],
+            "fd=3, cmd=F_SETFD, arg=FD_CLOEXEC",
+        ),
+        (
+            "fcntl",
+            [3, 4, 0x802, 0, 0, 0],
+            "fd=3, cmd=F_SETFL, arg=O_RDWR|O_NONBLOCK",
+        ),
+        (
+            "fcntl",
+            [3, 1030, 10, 0, 0, 0],
+            "fd=3, cmd=F_DUPFD_CLOEXEC, arg=10",
+        ),
+        (
+            "fcntl",
+            [3, 6, 0x7ffe_1000, 0, 0, 0],
+            "fd=3, cmd=F_SETLK, arg=0x7ffe1000",
+        ),
+        (
+            "ioctl",
+            [1, 0x5413, 0x10, 0, 0, 0],
+            "fd=1, cmd=TIOCGWINSZ, arg=0x10",
+        ),
+        (
+            "ioctl",
+            [1, 0x8004_5401, 0, 0, 0, 0],
+            "fd=1, cmd=_IOC(_IOC_READ, 0x54, 0x1, 0x4), arg=0x0",
+        ),
+        ("kill", [u64::MAX, 33, 0, 0, 0, 0], "pid=-1, sig=SIGRT_1"),
+        ("tgkill", [7, 8, 0, 0, 0, 0], "tgid=7, pid=8, sig=0"),
+        (
+            "mknod",
+            [0, 0o20666, 0x103, 0, 0, 0],
+            "filename=NULL, mode=S_IFCHR|0666, dev=makedev(0x1, 0x3)",
+        ),
+        (
+            "shmget",
+            [0, 4096, 0o1600, 0, 0, 0],
+            "key=IPC_PRIVATE, size=4096, shmflg=IPC_CREAT|0600",
+        ),
+        (
+            "prctl",
+            [22, 2, 0, 0, 0, 0],
+            "option=PR_SET_SECCOMP, arg2=SECCOMP_MODE_FILTER, arg3=0x0, arg4=0x0, arg5=0x0",
+        ),
+        (
+            "setresuid",
+            [u64::MAX, 1000, 0xffff_ffff, 0, 0, 0],
+            "ruid=-1, euid=1000, suid=-1",
+        ),
+        (
+            "keyctl",
+            [11, u64::MAX - 2, 0, 0, 0, 0],
+            "option=KEYCTL_READ, arg2=KEY_SPEC_SESSION_KEYRING, arg3=0x0, arg4=0x0, arg5=0x0",
+        ),
+        ("access", [0, 0, 0, 0, 0, 0], "filename=NULL, mode=F_OK"),
+        (
+            "keyctl",
+            [11, u64::MAX - 2, 0, 0, 0, 0],
+            "option=KEYCTL_READ, arg2=KEY_SPEC_SESSION_KEYRING, arg3=0x0, arg4=0x0, arg5=0x0",
+        ),
+    ];
+    for (name, args, expected) in cases {
+        assert_eq!(texts(Abi::X86_64, name, args), expected);
+    }
+    let clone = texts(Abi::X86_64, "clone", [0x0120_0011, 0, 0, 0, 0, 0]);
+    assert!(
+        clone.starts_with("clone_flags=CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLD, "),
+        "{clone}"
+    );
+}
+
+#[test]
+fn a_name_is_that_of_the_abi() {
+    let open = |abi| texts(abi, "openat", [AT_FDCWD, 0, 0x10000, 0, 0, 0]);
+    assert!(open(Abi::X86_64).contains("flags=O_RDONLY|O_DIRECTORY"));
+    assert!(open(Abi::Aarch64).contains("flags=O_RDONLY|O_DIRECT,"));
+    // IBM Z has the stack in front of the flags.
+    let clone = texts(Abi::S390x, "clone", [0x100, 0x111, 0, 0, 0, 0]);
+    assert!(
+        clone.starts_with("newsp=0x100, clone_flags=CLONE_VM|SIGCHLD, "),
+        "{clone}"
     );
 }

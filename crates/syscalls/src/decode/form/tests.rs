@@ -1,5 +1,6 @@
 //! Tests of numbers: signs, widths, addresses and the parameters whose type says too little.
 
+use super::super::number::length;
 use super::*;
 
 fn shown(
@@ -16,7 +17,7 @@ fn shown(
     let form = Form::new(abi, call, &parameter);
     let (mut value, mut text) = (String::new(), String::new());
     form.value(abi, raw, &mut value);
-    form.meaning(abi, raw, &mut text);
+    form.text(abi, raw, &mut text);
     (value, (!text.is_empty()).then_some(text))
 }
 
