@@ -37,6 +37,8 @@ pub(crate) fn run(extent: Extent) -> anyhow::Result<()> {
         "xtask",
     ];
     shell::run(shell::cargo().args(package_tests).args(["--", "--ignored"]))?;
+    let layout_test = ["test", "--workspace", "--lib", "layouts_are_those"];
+    shell::run(shell::cargo().args(layout_test).args(["--", "--ignored"]))?;
     if with_root {
         // One after the other: they count programs, cgroups, calls and containers of the whole host.
         let root_tests = [

@@ -8,7 +8,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use crate::Parameter;
+use crate::{Abi, Parameter};
 
 /// More rules than this are never returned for one call, so that a recorder can use a fixed array.
 ///
@@ -47,6 +47,14 @@ pub enum CaptureKind {
         /// How many.
         len: Len,
     },
+    /// An array of structures, of which a recorder copies as much as it has room for and not only the beginning that it
+    /// copies of a buffer.
+    Array {
+        /// What stands in it.
+        element: Element,
+        /// How many there are.
+        count: Len,
+    },
     /// An array of `struct iovec`; the data is copied one piece after another.
     Iovec {
         /// The argument with the number of elements.
@@ -74,7 +82,37 @@ pub enum CaptureKind {
     StrVec,
 }
 
-/// How many bytes a buffer holds.
+/// What an array consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Element {
+    /// Structures that say themselves how long they are; they are counted in bytes.
+    Byte,
+    /// Numbers of 32 bits.
+    Int,
+    /// `struct pollfd`.
+    PollFd,
+    /// `struct epoll_event`.
+    EpollEvent,
+    /// `struct sembuf`.
+    SemBuf,
+}
+
+impl Element {
+    /// The size of one.
+    pub const fn bytes(self, abi: Abi) -> u32 {
+        match self {
+            Element::Byte => 1,
+            Element::Int => 4,
+            Element::PollFd => 8,
+            // Packed on x86-64, so that it is as on i386 (include/uapi/linux/eventpoll.h).
+            Element::EpollEvent if matches!(abi, Abi::X86_64 | Abi::X32 | Abi::I386) => 12,
+            Element::EpollEvent => 16,
+            Element::SemBuf => 6,
+        }
+    }
+}
+
+/// How many bytes a buffer holds, or elements an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Len {
     /// The value of this argument. One declared as `int` can be negative, which the kernel refuses: copy nothing.
@@ -84,7 +122,8 @@ pub enum Len {
     /// The smaller of this argument and the return value, for calls whose result can exceed the buffer: a size
     /// query (`getxattr` with size 0) or a cut datagram (`recvfrom` with `MSG_TRUNC`).
     MinArgReturn(u8),
-    /// Always this many. On 32-bit ABIs the structure can be shorter; the decoder then looks at its start only.
+    /// Always this many, and as many as a recorder has room for: a structure. On 32-bit ABIs it can be shorter; the decoder then
+    /// looks at its start only.
     Fixed(u32),
     /// The 32-bit number this argument points to, read when the rule applies.
     PointedU32(u8),

@@ -114,16 +114,35 @@ static __always_inline long capture_text(struct call *call, struct capture *capt
 	return 0;
 }
 
-static __always_inline long capture_buffer(struct call *call, struct capture *capture, const void *from, __u64 length)
+static __always_inline long capture_bytes_of(struct call *call, struct capture *capture, const void *from, __u64 length,
+					     __u32 limit)
 {
-	__u32 bytes = at_most(length, capture_bytes);
+	__u64 bytes = at_most(length, limit);
 	call->length = length;
+	/* Which limit it was is forgotten by then. */
+	barrier_var(bytes);
+	if (bytes > CAPTURE_BYTES)
+		bytes = CAPTURE_BYTES;
 	if (!bytes)
 		return 0;
 	long error = bpf_probe_read_user(capture + 1, bytes, from);
 	if (!error)
 		capture->bytes = bytes;
 	return error;
+}
+
+static __always_inline long capture_buffer(struct call *call, struct capture *capture, const void *from, __u64 length)
+{
+	return capture_bytes_of(call, capture, from, length, capture_bytes);
+}
+
+/* So many bytes of a buffer, of which the beginning is captured; or so many elements, of which there is as much as there is room. */
+static __always_inline long capture_counted(struct call *call, struct capture *capture, const void *from, __u64 count,
+					    struct capture_rule *how)
+{
+	if (how->each)
+		return capture_bytes_of(call, capture, from, count * how->each, CAPTURE_BYTES);
+	return capture_buffer(call, capture, from, count + how->size);
 }
 
 /* Structures with pointers have another layout in tasks whose pointers have 32 bits. */
@@ -425,17 +444,17 @@ static __always_inline int make_capture(struct call *call, struct captures *to, 
 		/* A negative length is one that the kernel refuses. */
 		if ((__s64)call->args[other] < 0)
 			return 0;
-		error = capture_buffer(call, capture, (void *)from, call->args[other] + how->size);
+		error = capture_counted(call, capture, (void *)from, call->args[other], how);
 		break;
 	case CAPTURE_LENGTH_IS_RET:
-		error = capture_buffer(call, capture, (void *)from, ret + how->size);
+		error = capture_counted(call, capture, (void *)from, ret, how);
 		break;
 	case CAPTURE_LENGTH_MIN_ARG_RET:
-		error = capture_buffer(call, capture, (void *)from,
-				      call->args[other] < (__u64)ret ? call->args[other] : (__u64)ret);
+		error = capture_counted(call, capture, (void *)from,
+					call->args[other] < (__u64)ret ? call->args[other] : (__u64)ret, how);
 		break;
 	case CAPTURE_FIXED:
-		error = capture_buffer(call, capture, (void *)from, how->size);
+		error = capture_bytes_of(call, capture, (void *)from, how->size, CAPTURE_BYTES);
 		break;
 	case CAPTURE_LENGTH_POINTED:
 		if (!call->args[other])
@@ -548,7 +567,7 @@ static __always_inline bool capture_path(struct call *call, struct capture *capt
 static __always_inline bool capture_result(struct call *call, struct captures *to, struct rule *rule, __s64 ret)
 {
 	struct capture_rule *how = &rule->capture[0];
-	if (rule->captures != 1 || how->kind != CAPTURE_LENGTH_IS_RET || how->size || how->arg >= RECORD_ARGS)
+	if (rule->captures != 1 || how->kind != CAPTURE_LENGTH_IS_RET || how->size || how->each || how->arg >= RECORD_ARGS)
 		return false;
 	/* A call that failed has filled nothing. */
 	if (ret < 0)

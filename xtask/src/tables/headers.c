@@ -1,6 +1,7 @@
 /* Where the kernel defines what `groups.txt` names; what it keeps to itself, libc defines again: `-DLIBC`. */
 #ifdef LIBC
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -12,6 +13,8 @@
 #include <sys/msg.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #else
 #include <linux/types.h>
@@ -63,6 +66,7 @@
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/msg.h>
+#include <linux/net.h>
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
 #include <linux/openat2.h>

@@ -142,9 +142,9 @@ struct capture {
 enum capture_kind {
 	CAPTURE_NONE,
 	CAPTURE_TEXT,           /* up to a NUL */
-	CAPTURE_LENGTH_IN_ARG,  /* as many bytes as argument from says, and size more */
-	CAPTURE_LENGTH_IS_RET,  /* as many bytes as the call returned, and size more */
-	CAPTURE_LENGTH_MIN_ARG_RET, /* the smaller of both */
+	CAPTURE_LENGTH_IN_ARG,  /* as many bytes as argument from says, and size more; or as many elements */
+	CAPTURE_LENGTH_IS_RET,  /* as many bytes as the call returned, and size more; or as many elements */
+	CAPTURE_LENGTH_MIN_ARG_RET, /* the smaller of both, bytes or elements */
 	CAPTURE_FIXED,          /* size bytes */
 	CAPTURE_LENGTH_POINTED, /* as many bytes as the u32 says that argument from points to */
 	CAPTURE_IOVEC,          /* an iovec whose count is argument from */
@@ -158,7 +158,8 @@ struct capture_rule {
 	__u8 kind;
 	__u8 from;
 	__u8 at_exit;
-	__u32 size;
+	__u16 size;
+	__u16 each; /* bytes of an element, if a length is a number of elements; 0 of a buffer */
 };
 
 #define RULE_CAPTURES 4

@@ -51,7 +51,7 @@ programs! {
     files_of_a_static_program: "files", Static, [];
     libc_loaded: "libc", Dynamic, [];
     threads: "threads", Dynamic, [ByOption];
-    forks_and_clones: "forks", Static, [ShortStructure];
+    forks_and_clones: "forks", Static, [];
     signals_that_interrupt: "signals", Static, [Restored];
     many_errors: "errnos", Static, [];
     memory_that_ends: "pageend", Static, [];

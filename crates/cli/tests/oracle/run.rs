@@ -26,13 +26,15 @@ fn limited(fixture: &Fixture) -> Command {
     command
 }
 
-fn push_strace(command: &mut Command, fixture: &Fixture) -> PathBuf {
+/// All contents, as numbers and bytes without names.
+const RAW: &[&str] = &["-v", "-xx", "-X", "raw", "-s", "300"];
+/// All that strace knows.
+const NAMED: &[&str] = &["-v", "-x", "-s", "128"];
+
+fn push_strace(command: &mut Command, fixture: &Fixture, style: &[&str]) -> PathBuf {
     let prefix = fixture.output("strace");
-    command
-        .args([
-            "strace", "-ff", "-n", "-xx", "-X", "raw", "-s", "300", "-a1", "-o",
-        ])
-        .arg(&prefix);
+    let flags = ["strace", "-ff", "-n", "-a1"];
+    command.args(flags).args(style).arg("-o").arg(&prefix);
     prefix
 }
 
@@ -47,6 +49,8 @@ fn push_gizmo(command: &mut Command, output: &Path, filter: Option<&Filter<'_>>)
     command
         .arg(env!("CARGO_BIN_EXE_gizmo"))
         .args(["run", "traceloop", "--capture-length", "256"])
+        // strace itself makes several calls for each that it sees.
+        .args(["--memory-budget", "512M"])
         .args(["-o", "json", "--output-file"])
         .arg(output);
     if let Some(filter) = filter {
@@ -98,7 +102,7 @@ pub fn under_gizmo(fixture: &Fixture, filter: Option<&Filter<'_>>) -> Recording 
 #[track_caller]
 pub fn under_strace(fixture: &Fixture) -> Threads {
     let mut command = limited(fixture);
-    let prefix = push_strace(&mut command, fixture);
+    let prefix = push_strace(&mut command, fixture, RAW);
     command.arg(fixture.program());
     finish(command);
     strace::read(&prefix)
@@ -107,12 +111,12 @@ pub fn under_strace(fixture: &Fixture) -> Threads {
 /// One execution that both see: gizmo records strace, too, and its calls are left out, as are those that its child
 /// makes before it becomes the program.
 #[track_caller]
-pub fn under_both(fixture: &Fixture) -> (Threads, Vec<Record>) {
+fn both(fixture: &Fixture, args: &[&str], style: &[&str]) -> (Threads, Vec<Record>) {
     let output = fixture.output("gizmo.json");
     let mut command = limited(fixture);
     push_gizmo(&mut command, &output, None);
-    let prefix = push_strace(&mut command, fixture);
-    command.arg(fixture.program());
+    let prefix = push_strace(&mut command, fixture, style);
+    command.arg(fixture.program()).args(args);
     let recording = recording(&output, finish(command));
     let threads = strace::read(&prefix);
 
@@ -133,4 +137,16 @@ pub fn under_both(fixture: &Fixture) -> (Threads, Vec<Record>) {
     });
     let own = own.collect();
     (threads, own)
+}
+
+/// One execution, with names.
+#[track_caller]
+pub fn named(fixture: &Fixture, args: &[&str]) -> (Threads, Vec<Record>) {
+    both(fixture, args, NAMED)
+}
+
+/// One execution, without names.
+#[track_caller]
+pub fn under_both(fixture: &Fixture) -> (Threads, Vec<Record>) {
+    both(fixture, &[], RAW)
 }

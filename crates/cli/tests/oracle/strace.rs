@@ -59,7 +59,11 @@ fn parse_line(line: &str) -> Option<Call> {
         .unwrap_or_else(|| panic!("`{line}` is no call"));
     let (args, outcome) = match split_end(rest) {
         Some((args, result)) => (args, parse_outcome(name, result)),
-        None => (rest, Outcome::Unseen),
+        // What became of the thread stands behind the arguments.
+        None => (
+            rest.rsplit_once(" <").map_or(rest, |(args, _)| args),
+            Outcome::Unseen,
+        ),
     };
     Some(Call {
         number: number
@@ -119,6 +123,11 @@ fn lines_become_calls() {
     assert_eq!(
         outcome("[   0] read(3, 0x10, 1) = ? ERESTARTSYS (To be restarted)"),
         Outcome::Error("ERESTARTSYS".to_owned())
+    );
+    let call = parse_line(r#"[  59] execve("\x2f", ["\x61"], [] <pid changed to 7 ...>"#);
+    assert_eq!(
+        call.expect("a call").args,
+        [r#""\x2f""#, r#"["\x61"]"#, "[]"]
     );
     assert!(parse_line("[ 231] +++ exited with 0 +++").is_none());
     assert!(parse_line("--- SIGALRM {} ---").is_none());

@@ -4,12 +4,33 @@
 //! strings, which `rules` adds on its own. Positions are the same in every ABI, and names that only 32-bit tables
 //! have (`send`, `clock_nanosleep_time64`) stand next to their relatives.
 
-use super::CaptureKind::{Bytes, Iovec, MsgBuf, MsgHdr, MsgHdrs, Str, StrVec};
+use super::CaptureKind::{Array, Bytes, Iovec, MsgBuf, MsgHdr, MsgHdrs, Str, StrVec};
 use super::Len::{Arg, Fixed, MinArgReturn, PointedU32, Return};
-use super::{CaptureKind, CaptureRule, Direction, IovecLen, Len, When};
+use super::{CaptureKind, CaptureRule, Direction, Element, IovecLen, Len, When};
 
-/// `struct __kernel_timespec`; two 32-bit numbers for the old calls of 32-bit ABIs.
+/// `struct __kernel_timespec` and `struct __kernel_old_timeval`; two 32-bit numbers for the old calls of 32-bit ABIs.
 const TIMESPEC_BYTES: u32 = 16;
+/// Two of them.
+const TIMESPECS_BYTES: u32 = 32;
+/// `struct stat`, which is the longest on x86-64.
+const STAT_BYTES: u32 = 144;
+/// `struct stat64` of 32-bit ABIs.
+const STAT64_BYTES: u32 = 96;
+const STATX_BYTES: u32 = 256;
+const STATFS_BYTES: u32 = 120;
+const SIGACTION_BYTES: u32 = 32;
+/// `stack_t`.
+const STACK_BYTES: u32 = 24;
+/// Of `siginfo_t` as much as the end of a child fills.
+const SIGINFO_BYTES: u32 = 48;
+/// Of `struct sigevent` what all kinds have.
+const SIGEVENT_BYTES: u32 = 16;
+const RUSAGE_BYTES: u32 = 144;
+const UTSNAME_BYTES: u32 = 390;
+const SYSINFO_BYTES: u32 = 112;
+const TMS_BYTES: u32 = 32;
+/// All descriptors that `select` knows.
+const FD_SET_BYTES: u32 = 128;
 /// `struct rlimit64` and, on 64-bit ABIs, `struct rlimit`.
 const RLIMIT_BYTES: u32 = 16;
 /// `int [2]`, filled with two descriptors.
@@ -39,6 +60,16 @@ const fn input(arg: u8, len: Len) -> CaptureRule {
 /// Bytes that the kernel writes.
 const fn output(arg: u8, len: Len) -> CaptureRule {
     exit(arg, Bytes { len })
+}
+
+/// Structures that the caller passes.
+const fn inputs(arg: u8, element: Element, count: Len) -> CaptureRule {
+    enter(arg, Array { element, count })
+}
+
+/// Structures that the kernel writes.
+const fn outputs(arg: u8, element: Element, count: Len) -> CaptureRule {
+    exit(arg, Array { element, count })
 }
 
 const fn gather(arg: u8) -> CaptureRule {
@@ -74,6 +105,23 @@ static LISTED: &[(&[&str], &[CaptureRule])] = &[
     (&["readlinkat"], &[output(2, Return)]),
     (&["openat2"], &[input(2, Arg(3))]),
     (&["pipe", "pipe2"], &[output(0, Fixed(FD_PAIR_BYTES))]),
+    (&["stat", "lstat", "fstat"], &[output(1, Fixed(STAT_BYTES))]),
+    (&["newfstatat"], &[output(2, Fixed(STAT_BYTES))]),
+    (
+        &["stat64", "lstat64", "fstat64"],
+        &[output(1, Fixed(STAT64_BYTES))],
+    ),
+    (&["fstatat64"], &[output(2, Fixed(STAT64_BYTES))]),
+    (&["statx"], &[output(4, Fixed(STATX_BYTES))]),
+    (&["statfs", "fstatfs"], &[output(1, Fixed(STATFS_BYTES))]),
+    (&["_llseek"], &[output(3, Fixed(8))]),
+    (&["getdents64"], &[outputs(1, Element::Byte, Return)]),
+    (&["sendfile", "sendfile64"], &[input(2, Fixed(8))]),
+    (
+        &["utimensat", "utimensat_time64", "futimesat"],
+        &[input(2, Fixed(TIMESPECS_BYTES))],
+    ),
+    (&["utimes"], &[input(1, Fixed(TIMESPECS_BYTES))]),
     // Options of most file systems are a string; binary ones end at their first NUL.
     (&["mount"], &[enter(4, Str)]),
     (&["fsconfig"], &[enter(3, Str)]),
@@ -92,14 +140,23 @@ static LISTED: &[(&[&str], &[CaptureRule])] = &[
     (&["bind", "connect"], &[input(1, Arg(2))]),
     (
         &["accept", "accept4", "getsockname", "getpeername"],
-        &[output(1, PointedU32(2))],
+        &[
+            output(1, PointedU32(2)),
+            input(2, Fixed(4)),
+            output(2, Fixed(4)),
+        ],
     ),
     (&["send"], &[input(1, Arg(2))]),
     (&["sendto"], &[input(1, Arg(2)), input(4, Arg(5))]),
     (&["recv"], &[output(1, MinArgReturn(2))]),
     (
         &["recvfrom"],
-        &[output(1, MinArgReturn(2)), output(4, PointedU32(5))],
+        &[
+            output(1, MinArgReturn(2)),
+            output(4, PointedU32(5)),
+            input(5, Fixed(4)),
+            output(5, Fixed(4)),
+        ],
     ),
     (
         &["sendmsg"],
@@ -141,17 +198,78 @@ static LISTED: &[(&[&str], &[CaptureRule])] = &[
         ],
     ),
     (&["setsockopt"], &[input(3, Arg(4))]),
-    (&["getsockopt"], &[output(3, PointedU32(4))]),
+    (
+        &["getsockopt"],
+        &[
+            output(3, PointedU32(4)),
+            input(4, Fixed(4)),
+            output(4, Fixed(4)),
+        ],
+    ),
     (&["socketpair"], &[output(3, Fixed(FD_PAIR_BYTES))]),
     // Processes.
     (
         &["execve"],
-        // Not the environment: it is long, and where secrets are handed over.
-        &[enter(0, Str), enter(1, StrVec)],
+        &[enter(0, Str), enter(1, StrVec), enter(2, StrVec)],
     ),
-    (&["execveat"], &[enter(1, Str), enter(2, StrVec)]),
+    (
+        &["execveat"],
+        &[enter(1, Str), enter(2, StrVec), enter(3, StrVec)],
+    ),
     (&["clone3"], &[input(0, Arg(1))]),
-    (&["wait4", "waitpid"], &[output(1, Fixed(4))]),
+    (
+        &["wait4"],
+        &[output(1, Fixed(4)), output(3, Fixed(RUSAGE_BYTES))],
+    ),
+    (&["waitpid"], &[output(1, Fixed(4))]),
+    (
+        &["waitid"],
+        &[
+            output(2, Fixed(SIGINFO_BYTES)),
+            output(4, Fixed(RUSAGE_BYTES)),
+        ],
+    ),
+    (&["getrusage"], &[output(1, Fixed(RUSAGE_BYTES))]),
+    (&["sched_setscheduler"], &[input(2, Fixed(4))]),
+    (&["sched_getaffinity"], &[output(2, Return)]),
+    (&["sched_setaffinity"], &[input(2, Arg(1))]),
+    (&["sched_setparam"], &[input(1, Fixed(4))]),
+    (&["sched_getparam"], &[output(1, Fixed(4))]),
+    (
+        &["getgroups", "getgroups32"],
+        &[outputs(1, Element::Int, MinArgReturn(0))],
+    ),
+    (
+        &["setgroups", "setgroups32"],
+        &[inputs(1, Element::Int, Arg(0))],
+    ),
+    (
+        &["getresuid", "getresuid32", "getresgid", "getresgid32"],
+        &[
+            output(0, Fixed(4)),
+            output(1, Fixed(4)),
+            output(2, Fixed(4)),
+        ],
+    ),
+    (&["uname"], &[output(0, Fixed(UTSNAME_BYTES))]),
+    (&["sysinfo"], &[output(0, Fixed(SYSINFO_BYTES))]),
+    (&["times"], &[output(0, Fixed(TMS_BYTES))]),
+    // Signals.
+    (
+        &["rt_sigaction"],
+        &[
+            input(1, Fixed(SIGACTION_BYTES)),
+            output(2, Fixed(SIGACTION_BYTES)),
+        ],
+    ),
+    (&["rt_sigprocmask"], &[input(1, Arg(3)), output(2, Arg(3))]),
+    (&["rt_sigpending"], &[output(0, Arg(1))]),
+    (&["rt_sigsuspend"], &[input(0, Arg(1))]),
+    (&["signalfd", "signalfd4"], &[input(1, Arg(2))]),
+    (
+        &["sigaltstack"],
+        &[input(0, Fixed(STACK_BYTES)), output(1, Fixed(STACK_BYTES))],
+    ),
     (&["setrlimit"], &[input(1, Fixed(RLIMIT_BYTES))]),
     (
         &["getrlimit", "ugetrlimit"],
@@ -183,22 +301,95 @@ static LISTED: &[(&[&str], &[CaptureRule])] = &[
         ],
         &[output(1, Fixed(TIMESPEC_BYTES))],
     ),
+    (&["gettimeofday"], &[output(0, Fixed(TIMESPEC_BYTES))]),
+    (
+        &["timer_create"],
+        &[input(1, Fixed(SIGEVENT_BYTES)), output(2, Fixed(4))],
+    ),
+    (
+        &["setitimer"],
+        &[
+            input(1, Fixed(TIMESPECS_BYTES)),
+            output(2, Fixed(TIMESPECS_BYTES)),
+        ],
+    ),
+    (
+        &[
+            "getitimer",
+            "timerfd_gettime",
+            "timerfd_gettime64",
+            "timer_gettime",
+            "timer_gettime64",
+        ],
+        &[output(1, Fixed(TIMESPECS_BYTES))],
+    ),
+    (
+        &[
+            "timerfd_settime",
+            "timerfd_settime64",
+            "timer_settime",
+            "timer_settime64",
+        ],
+        &[
+            input(2, Fixed(TIMESPECS_BYTES)),
+            output(3, Fixed(TIMESPECS_BYTES)),
+        ],
+    ),
+    // Waiting. What was asked for is kept, too, since a wait may be seen before its end.
+    (
+        &["poll"],
+        &[
+            inputs(0, Element::PollFd, Arg(1)),
+            outputs(0, Element::PollFd, Arg(1)),
+        ],
+    ),
     (
         &["ppoll", "ppoll_time64"],
-        &[input(2, Fixed(TIMESPEC_BYTES))],
+        &[
+            inputs(0, Element::PollFd, Arg(1)),
+            outputs(0, Element::PollFd, Arg(1)),
+            input(2, Fixed(TIMESPEC_BYTES)),
+            input(3, Arg(4)),
+        ],
     ),
     (
-        &["pselect6", "pselect6_time64"],
-        &[input(4, Fixed(TIMESPEC_BYTES))],
+        &["select", "_newselect", "pselect6", "pselect6_time64"],
+        &[
+            input(1, Fixed(FD_SET_BYTES)),
+            input(2, Fixed(FD_SET_BYTES)),
+            input(3, Fixed(FD_SET_BYTES)),
+            input(4, Fixed(TIMESPEC_BYTES)),
+        ],
     ),
-    (&["epoll_pwait2"], &[input(3, Fixed(TIMESPEC_BYTES))]),
+    (&["epoll_ctl"], &[inputs(3, Element::EpollEvent, Fixed(1))]),
+    (&["epoll_wait"], &[outputs(1, Element::EpollEvent, Return)]),
+    (
+        &["epoll_pwait"],
+        &[outputs(1, Element::EpollEvent, Return), input(4, Arg(5))],
+    ),
+    (
+        &["epoll_pwait2"],
+        &[
+            outputs(1, Element::EpollEvent, Return),
+            input(3, Fixed(TIMESPEC_BYTES)),
+            input(4, Arg(5)),
+        ],
+    ),
     (
         &["rt_sigtimedwait", "rt_sigtimedwait_time64"],
-        &[input(2, Fixed(TIMESPEC_BYTES))],
+        &[
+            input(0, Arg(3)),
+            output(1, Fixed(SIGINFO_BYTES)),
+            input(2, Fixed(TIMESPEC_BYTES)),
+        ],
     ),
+    (&["semop"], &[inputs(1, Element::SemBuf, Arg(2))]),
     (
         &["semtimedop", "semtimedop_time64"],
-        &[input(3, Fixed(TIMESPEC_BYTES))],
+        &[
+            inputs(1, Element::SemBuf, Arg(2)),
+            input(3, Fixed(TIMESPEC_BYTES)),
+        ],
     ),
     // Message queues, keys, the machine.
     (&["msgsnd"], &[enter(1, MsgBuf { len: Arg(2) })]),
@@ -256,7 +447,7 @@ mod tests {
         for (names, rules) in LISTED {
             for rule in *rules {
                 let late = match rule.kind {
-                    Bytes { len } | MsgBuf { len } => {
+                    Bytes { len } | MsgBuf { len } | Array { count: len, .. } => {
                         matches!(len, Return | MinArgReturn(_) | PointedU32(_))
                     }
                     Iovec { len, .. } => len == IovecLen::Return,

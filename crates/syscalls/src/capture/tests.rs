@@ -159,9 +159,11 @@ fn listed_calls_point_at_pointers_in_every_abi() {
             };
             let found = rules(name, &declaration.parameters);
             assert!(found.is_sorted_by_key(|rule| rule.arg));
+            // i386's old ones take one pointer to all arguments.
+            let is_other = matches!((abi, name), (Abi::I386, "select"));
             for listed in super::table::listed(name) {
                 assert!(
-                    found.contains(listed),
+                    is_other || found.contains(listed),
                     "{abi}:{name} lost the rule of argument {}",
                     listed.arg
                 );

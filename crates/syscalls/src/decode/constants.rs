@@ -42,6 +42,14 @@ impl Group {
         Some(group)
     }
 
+    /// The bits of a value that are one number.
+    pub fn mask(&self) -> u64 {
+        match self.is_flags {
+            true => self.mask,
+            false => u64::MAX,
+        }
+    }
+
     /// The number of a constant.
     pub fn number(&self, name: &str) -> Option<u64> {
         let bits = || {

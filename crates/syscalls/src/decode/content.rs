@@ -1,9 +1,9 @@
 //! Copied memory as text, by the shape its rule gives it.
 
 use super::memory::Memory;
-use super::number::{Class, decimal, length};
+use super::number::{Class, decimal, digits, length};
+use super::pointee::Pointee;
 use super::sockaddr::sockaddr;
-use super::structs::{Pointee, structure};
 use super::text::quote;
 use super::{Argument, Call, Capture, Decoder, Outcome};
 use crate::Abi;
@@ -48,8 +48,8 @@ impl<'a> Place<'a> {
 
     fn shaped(self, out: &mut String) -> Content {
         // With `WNOHANG` and no child to report, the status is not written.
-        if self.argument.pointee == Pointee::WaitStatus && self.call.outcome == Outcome::Returned(0)
-        {
+        let is_status = matches!(self.argument.pointee, Pointee::WaitStatus);
+        if is_status && self.call.outcome == Outcome::Returned(0) {
             return Content::default();
         }
         match self.argument.kind {
@@ -59,7 +59,11 @@ impl<'a> Place<'a> {
         }
         match self.capture(0) {
             None if self.is_empty_buffer() => {
-                out.push_str("\"\"");
+                out.push_str(if self.argument.pointee.is_list() {
+                    "[]"
+                } else {
+                    "\"\""
+                });
                 Content {
                     len: Some(0),
                     ..Content::default()
@@ -101,8 +105,10 @@ impl<'a> Place<'a> {
             // An address of no bytes says nothing that the pointer and the length do not.
             Pointee::SocketAddress if bytes.is_empty() => {}
             Pointee::SocketAddress => sockaddr(abi, bytes, cut, out),
+            Pointee::Length => self.length(bytes, out),
             pointee => {
-                if structure(abi, pointee, bytes, out).is_none() {
+                let first = self.known(0);
+                if pointee.put(abi, bytes, cut, first, out).is_none() {
                     quote(bytes, cut, out);
                 }
             }
@@ -112,6 +118,23 @@ impl<'a> Place<'a> {
             truncated: cut,
             fault: false,
         }
+    }
+
+    /// The length that the kernel wrote, behind the one that was there.
+    fn length(self, bytes: &[u8], out: &mut String) {
+        let number = |bytes| Memory::new(self.decoder.abi, bytes).u32_at(0);
+        let before = self
+            .captures(0)
+            .next()
+            .and_then(|capture| number(capture.bytes));
+        let after = number(bytes);
+        out.push('[');
+        if let Some(before) = before.filter(|_| before != after) {
+            digits::<10>(before.into(), out);
+            out.push_str(" => ");
+        }
+        digits::<10>(after.unwrap_or_default().into(), out);
+        out.push(']');
     }
 
     /// A message of System V: its type, then its text, of which the length is told.
@@ -251,11 +274,14 @@ impl<'a> Place<'a> {
         Piece { bytes, len, cut }
     }
 
+    fn captures(self, part: u8) -> impl DoubleEndedIterator<Item = &'a Capture<'a>> {
+        let is_it = move |capture: &&Capture<'_>| capture.arg == self.arg && capture.part == part;
+        self.call.captures.iter().filter(is_it)
+    }
+
+    /// The last one: what was copied when the call returned stands behind what was copied when it began.
     fn capture(self, part: u8) -> Option<&'a Capture<'a>> {
-        self.call
-            .captures
-            .iter()
-            .find(|capture| capture.arg == self.arg && capture.part == part)
+        self.captures(part).next_back()
     }
 
     fn known(self, arg: u8) -> Option<u64> {
@@ -273,16 +299,19 @@ impl<'a> Place<'a> {
             Outcome::Returned(value) => u64::try_from(value).ok(),
             _ => None,
         };
+        let counted = |len: Len| match len {
+            Len::Arg(arg) => argument(arg),
+            Len::MinArgReturn(arg) => Some(argument(arg)?.min(returned?)),
+            Len::Fixed(len) => Some(len.into()),
+            Len::Return => returned,
+            Len::PointedU32(_) => None,
+        };
         match self.argument.kind? {
-            CaptureKind::Bytes { len: Len::Arg(arg) } => argument(arg),
-            CaptureKind::Bytes {
-                len: Len::MinArgReturn(arg),
-            } => Some(argument(arg)?.min(returned?)),
-            CaptureKind::Bytes {
-                len: Len::Fixed(len),
-            } => Some(len.into()),
-            CaptureKind::Bytes { len: Len::Return }
-            | CaptureKind::Iovec {
+            CaptureKind::Bytes { len } => counted(len),
+            CaptureKind::Array { element, count } => {
+                counted(count)?.checked_mul(element.bytes(self.decoder.abi).into())
+            }
+            CaptureKind::Iovec {
                 len: IovecLen::Return,
                 ..
             }
@@ -295,10 +324,10 @@ impl<'a> Place<'a> {
 
     /// Whether nothing was copied because there was nothing: a read of 0 bytes is not an unread one.
     fn is_empty_buffer(self) -> bool {
-        let is_address = self.argument.pointee == Pointee::SocketAddress;
+        let is_address = matches!(self.argument.pointee, Pointee::SocketAddress);
         let has_length = matches!(
             self.argument.kind,
-            Some(CaptureKind::Bytes { .. } | CaptureKind::Iovec { .. })
+            Some(CaptureKind::Bytes { .. } | CaptureKind::Array { .. } | CaptureKind::Iovec { .. })
         );
         let is_pointer = self.known(self.arg).is_some_and(|pointer| pointer != 0);
         has_length && is_pointer && !is_address && self.expected_len() == Some(0)

@@ -26,6 +26,8 @@ pub(super) enum Meaning {
     Itself,
     /// Nothing, if it is 0.
     Pointer,
+    /// A resource's limit, which may be infinite.
+    Limit,
     /// A descriptor, with a name for the current directory.
     Directory,
     /// Permissions.
@@ -67,28 +69,29 @@ impl Form {
         Form { class, meaning }
     }
 
-    /// That of an argument of which nothing is known.
-    pub const UNKNOWN: Form = Form {
-        class: Class::Address,
-        meaning: Meaning::Itself,
-    };
+    /// A number of which nothing more is known.
+    pub const fn of(class: Class) -> Form {
+        Form {
+            class,
+            meaning: Meaning::Itself,
+        }
+    }
+
+    /// An address, which may have a name.
+    pub fn address(meaning: Meaning) -> Form {
+        Form {
+            class: Class::Address,
+            meaning,
+        }
+    }
 
     /// The same with a meaning that the declaration does not tell. What is not an address is not shown as one.
     pub fn meaning(self, abi: Abi, meaning: Meaning) -> Form {
         let class = match (self.class, meaning) {
-            (Class::Address, Meaning::Pointer) => Class::Address,
             (Class::Address, _) => Class::Unsigned(word_bits(abi)),
             (class, _) => class,
         };
         Form { class, meaning }
-    }
-
-    /// The same as a number with its sign.
-    pub fn signed(self, bits: u32) -> Form {
-        Form {
-            class: Class::Signed(bits),
-            meaning: Meaning::Itself,
-        }
     }
 
     /// The bits of the register that belong to it.
@@ -115,6 +118,8 @@ impl Form {
             Meaning::Itself => {}
             Meaning::Pointer if value == 0 => out.push_str("NULL"),
             Meaning::Pointer => {}
+            Meaning::Limit if value == self.bits(abi, u64::MAX) => out.push_str("RLIM_INFINITY"),
+            Meaning::Limit => {}
             Meaning::Directory if raw as i32 == AT_FDCWD => out.push_str("AT_FDCWD"),
             Meaning::Directory => {}
             Meaning::Octal => octal(value, out),
@@ -126,6 +131,15 @@ impl Form {
             Meaning::Signal => signal(value, out),
             Meaning::Device => device(value, out),
             Meaning::Hex => hex(value, out),
+        }
+    }
+
+    /// Appends what the number stands for, else the number.
+    pub fn shown(self, abi: Abi, raw: u64, out: &mut String) {
+        let start = out.len();
+        self.text(abi, raw, out);
+        if out.len() == start {
+            self.value(abi, raw, out);
         }
     }
 

@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 
 use super::constants::Group;
 use super::form::{Form, Meaning};
-use super::number::word_bits;
+use super::number::{Class, word_bits};
+use super::pointee::Pointee;
 use crate::{Abi, fallback};
 
 #[cfg(test)]
@@ -20,33 +21,65 @@ static TEXT: &str = include_str!("../data/arguments.txt");
 #[derive(Debug)]
 pub(super) struct Known {
     pub arg: usize,
-    /// Only where another argument has one of these values.
-    pub only: Option<(usize, Vec<u64>)>,
+    /// Only where another argument decides so.
+    pub only: Option<Condition>,
     word: &'static str,
 }
 
+/// An argument has one of these values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Condition {
+    pub arg: usize,
+    /// The bits that are compared.
+    pub mask: u64,
+    pub values: Vec<u64>,
+}
+
 impl Known {
-    /// How the argument is shown instead of `form`; `None` if the ABI has none of these constants.
+    /// How the argument is shown instead of `form`; `None` if it is what it points to that is known.
     pub fn form(&self, abi: Abi, form: Form) -> Option<Form> {
-        let group = |name| Group::find(abi, name);
-        let meaning = match self.word {
-            "int" => return Some(form.signed(32)),
-            "long" => return Some(form.signed(word_bits(abi))),
-            // Signed 32 bits, whatever the register holds above them.
-            "key" => return Some(form.signed(32).meaning(abi, Meaning::Names(group("key")?))),
-            "hex" => Meaning::Hex,
-            "mode" => Meaning::Mode(group("file_type")?),
-            "device" => Meaning::Device,
-            "signal" => Meaning::Signal,
-            "ioctl" => Meaning::Command(group("ioctl")?),
-            word => match word.split_once('+') {
-                Some((word, "mode")) => Meaning::Permitted(group(word)?),
-                Some((word, _)) => Meaning::Signalled(group(word)?),
-                None => Meaning::Names(group(word)?),
-            },
-        };
-        Some(form.meaning(abi, meaning))
+        match self.word.strip_prefix('*') {
+            Some(_) => None,
+            None => self::form(abi, form, self.word),
+        }
     }
+
+    /// What it points to, if it is `declared` to point to that.
+    pub fn pointee(&self, declared: Pointee) -> Pointee {
+        match self.word {
+            "*[2]" => declared.pair(),
+            word => Pointee::named(word.trim_start_matches('*')).unwrap_or(declared),
+        }
+    }
+}
+
+/// A number of this form with the meaning of a word; `None` if the ABI has none of its constants.
+pub(super) fn form(abi: Abi, form: Form, word: &str) -> Option<Form> {
+    let group = |name| Group::find(abi, name);
+    let meaning = match word {
+        "int" => return Some(Form::of(Class::Signed(32))),
+        "long" => return Some(Form::of(Class::Signed(word_bits(abi)))),
+        "address" => return Some(Form::address(Meaning::Pointer)),
+        "handler" => return Some(Form::address(Meaning::Names(group("handler")?))),
+        // Signed 32 bits, whatever the register holds above them.
+        "key" => {
+            let key = Form::of(Class::Signed(32));
+            return Some(key.meaning(abi, Meaning::Names(group("key")?)));
+        }
+        "hex" => Meaning::Hex,
+        "octal" => Meaning::Octal,
+        "limit" => Meaning::Limit,
+        "mode" => Meaning::Mode(group("file_type")?),
+        "device" => Meaning::Device,
+        "signal" => Meaning::Signal,
+        "ioctl" => Meaning::Command(group("ioctl")?),
+        word => match word.split_once('+') {
+            Some((word, "mode")) => Meaning::Permitted(group(word)?),
+            Some((word, _)) => Meaning::Signalled(group(word)?),
+            None => Meaning::Names(group(word)?),
+        },
+    };
+    Some(form.meaning(abi, meaning))
 }
 
 /// What is known of the arguments of a call, those of the plain line first.
@@ -87,14 +120,16 @@ pub(super) fn of_call(abi: Abi, name: &str) -> Vec<Known> {
 }
 
 /// The argument that can be these constants, and their numbers.
-fn selector(abi: Abi, plain: &[Known], constants: &str) -> Option<(usize, Vec<u64>)> {
+fn selector(abi: Abi, plain: &[Known], constants: &str) -> Option<Condition> {
     let numbers = |known: &Known| {
         let group = Group::find(abi, known.word)?;
-        let numbers: Vec<u64> = constants
-            .split(',')
-            .filter_map(|name| group.number(name))
-            .collect();
-        (!numbers.is_empty()).then_some((known.arg, numbers))
+        let numbers = constants.split(',').filter_map(|name| group.number(name));
+        let condition = Condition {
+            arg: known.arg,
+            mask: group.mask(),
+            values: numbers.collect(),
+        };
+        (!condition.values.is_empty()).then_some(condition)
     };
     plain
         .iter()

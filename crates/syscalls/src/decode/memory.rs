@@ -44,6 +44,17 @@ impl<'a> Memory<'a> {
         })
     }
 
+    /// The number of 1, 2, 4 or 8 bytes at this one.
+    pub fn number_at(self, offset: usize, bytes: usize) -> Option<u64> {
+        match bytes {
+            1 => self.array_at::<1>(offset).map(|[byte]| byte.into()),
+            2 => self.u16_at(offset).map(u64::from),
+            4 => self.u32_at(offset).map(u64::from),
+            8 => self.u64_at(offset),
+            _ => None,
+        }
+    }
+
     /// The number in network order at this byte.
     pub fn be16_at(self, offset: usize) -> Option<u16> {
         self.array_at(offset).map(u16::from_be_bytes)

@@ -15,21 +15,24 @@ mod json;
 mod meanings;
 mod memory;
 mod number;
+mod pointee;
 mod ret;
+mod sigset;
 mod sockaddr;
-mod structs;
+mod structure;
 #[cfg(test)]
 mod tests;
 mod text;
 mod unquote;
 
-use crate::capture::{CaptureKind, CaptureRule};
+use crate::capture::{CaptureKind, CaptureRule, Len};
 use crate::{Abi, Declaration, Parameter};
 use content::{Content, Place, UNREADABLE};
 use form::Form;
 pub(crate) use form::is_descriptor;
+use meanings::Condition;
 pub(crate) use number::{Class, class, number_of};
-use structs::Pointee;
+use pointee::Pointee;
 
 pub(crate) use text::is_unfit;
 pub use unquote::unquote;
@@ -154,11 +157,10 @@ struct Argument {
     kind: Option<CaptureKind>,
 }
 
-/// How an argument is shown when another one has one of these values.
+/// How an argument is shown when another one decides.
 #[derive(Debug)]
 struct Case {
-    arg: usize,
-    values: Vec<u64>,
+    only: Condition,
     form: Form,
 }
 
@@ -190,6 +192,12 @@ impl Decoder {
         if decoder.is_declared {
             decoder.add_meanings(name);
         }
+        for argument in &mut decoder.arguments {
+            if matches!(argument.kind, Some(CaptureKind::Array { count, .. }) if count != Len::Fixed(1))
+            {
+                argument.pointee = argument.pointee.several();
+            }
+        }
         decoder
     }
 
@@ -200,11 +208,12 @@ impl Decoder {
                 continue;
             };
             let Some(form) = known.form(self.abi, argument.form) else {
+                argument.pointee = known.pointee(argument.pointee);
                 continue;
             };
             match known.only {
                 None => argument.form = form,
-                Some((arg, values)) => argument.cases.push(Case { arg, values, form }),
+                Some(only) => argument.cases.push(Case { only, form }),
             }
         }
     }
@@ -246,7 +255,7 @@ impl Argument {
         Argument {
             label: format!("{separator}{name}="),
             head: json::head(arg, name),
-            form: Form::UNKNOWN,
+            form: Form::of(Class::Address),
             cases: Vec::new(),
             pointee: Pointee::Bytes,
             kind,
@@ -262,7 +271,7 @@ impl Argument {
     ) -> Self {
         Argument {
             form: Form::new(abi, name, parameter),
-            pointee: Pointee::new(abi, name, parameter),
+            pointee: Pointee::declared(abi, parameter),
             ..Argument::new(arg, kind, &parameter.name)
         }
     }
@@ -271,14 +280,14 @@ impl Argument {
 impl Place<'_> {
     fn form(self) -> Form {
         let is_it = |case: &&Case| {
+            let Condition { arg, mask, values } = &case.only;
             let other = self
                 .decoder
                 .arguments
-                .get(case.arg)
-                .zip(self.call.known_arg(case.arg));
+                .get(*arg)
+                .zip(self.call.known_arg(*arg));
             other.is_some_and(|(other, raw)| {
-                case.values
-                    .contains(&other.form.bits(self.decoder.abi, raw))
+                values.contains(&(other.form.bits(self.decoder.abi, raw) & mask))
             })
         };
         let case = self.argument.cases.iter().find(is_it);

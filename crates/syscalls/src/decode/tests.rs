@@ -485,7 +485,7 @@ fn texts(abi: Abi, name: &str, args: [u64; 6]) -> String {
 
 #[test]
 fn numbers_are_named_by_what_they_are_for() {
-    let cases: [(&str, [u64; 6], &str); 18] = [
+    let cases: [(&str, [u64; 6], &str); 19] = [
         (
             "socket",
             [2, 0x80001, 6, 0, 0, 0],
@@ -560,6 +560,12 @@ fn numbers_are_named_by_what_they_are_for() {
         ),
         ("access", [0, 0, 0, 0, 0, 0], "filename=NULL, mode=F_OK"),
         (
+            "futex",
+            [1, 393, 2, 0, 0, 0xffff_ffff],
+            "uaddr=0x1, op=FUTEX_WAIT_BITSET_PRIVATE|FUTEX_CLOCK_REALTIME, val=2, utime=NULL, uaddr2=NULL, \
+             val3=FUTEX_BITSET_MATCH_ANY",
+        ),
+        (
             "keyctl",
             [11, u64::MAX - 2, 0, 0, 0, 0],
             "option=KEYCTL_READ, arg2=KEY_SPEC_SESSION_KEYRING, arg3=0x0, arg4=0x0, arg5=0x0",
@@ -586,4 +592,44 @@ fn a_name_is_that_of_the_abi() {
         clone.starts_with("newsp=0x100, clone_flags=CLONE_VM|SIGCHLD, "),
         "{clone}"
     );
+}
+
+#[test]
+fn what_was_copied_last_of_an_argument_counts() {
+    let before = [3, 0, 0, 0, 1, 0, 0, 0];
+    let after = [3, 0, 0, 0, 1, 0, 16, 0];
+    let args = [0x1000, 1, 0, 0, 0, 0];
+    let polled = [capture(0, &before, 8), capture(0, &after, 8)];
+    assert_eq!(
+        line("poll", args, 1, &polled),
+        "ufds=[{fd=3, events=POLLIN, revents=POLLHUP}], nfds=1, timeout_msecs=0"
+    );
+    assert_eq!(
+        line("poll", args, -4, &polled[..1]),
+        "ufds=[{fd=3, events=POLLIN, revents=0}], nfds=1, timeout_msecs=0"
+    );
+    let room = [
+        capture(2, &[128, 0, 0, 0], 4),
+        capture(2, &[16, 0, 0, 0], 4),
+    ];
+    assert!(
+        line("getsockname", [3, 1, 2, 0, 0, 0], 0, &room).ends_with("usockaddr_len=[128 => 16]")
+    );
+    let room = [room[1], room[1]];
+    assert!(line("getsockname", [3, 1, 2, 0, 0, 0], 0, &room).ends_with("usockaddr_len=[16]"));
+}
+
+#[test]
+fn a_list_of_nothing_is_empty_and_a_long_one_is_cut() {
+    let args = [3, 0x1000, 10, 100, 0, 0];
+    assert_eq!(
+        line("epoll_wait", args, 0, &[]),
+        "epfd=3, events=[], maxevents=10, timeout=100"
+    );
+    let event = [1, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0];
+    let found = decoded("epoll_wait", args, 2, &[capture(1, &event, 24)]);
+    assert_eq!(found.args[1]["text"], "[{events=EPOLLIN, data=0x7}, ...]");
+    assert_eq!(len(&found.args[1]), (Some(24), true));
+    let found = decoded("epoll_wait", args, 1, &[capture(1, &event, 12)]);
+    assert_eq!(found.args[1]["text"], "[{events=EPOLLIN, data=0x7}]");
 }

@@ -144,42 +144,42 @@ fn message_type_bytes(call_abi: Abi) -> u32 {
 }
 
 fn encode_capture(call_abi: Abi, rule: &CaptureRule, place: &mut [u8]) {
-    let (kind, from, size) = match rule.kind {
-        CaptureKind::Str => (abi::CAPTURE_TEXT, 0, 0),
-        CaptureKind::Bytes { len: Len::Arg(arg) } => (abi::CAPTURE_LENGTH_IN_ARG, arg, 0),
-        CaptureKind::Bytes { len: Len::Return } => (abi::CAPTURE_LENGTH_IS_RET, 0, 0),
-        CaptureKind::Bytes {
-            len: Len::MinArgReturn(arg),
-        } => (abi::CAPTURE_LENGTH_MIN_ARG_RET, arg, 0),
-        CaptureKind::Bytes {
-            len: Len::Fixed(size),
-        } => (abi::CAPTURE_FIXED, 0, size),
-        CaptureKind::Bytes {
-            len: Len::PointedU32(arg),
-        } => (abi::CAPTURE_LENGTH_POINTED, arg, 0),
+    // Elements have a size; of a buffer there are `more` bytes.
+    let (kind, from, more, each) = match rule.kind {
+        CaptureKind::Str => (abi::CAPTURE_TEXT, 0, 0, 0),
+        CaptureKind::Bytes { len } => counted(len, 0, 0),
+        CaptureKind::Array { element, count } => counted(count, 0, element.bytes(call_abi)),
         CaptureKind::Iovec {
             count_arg,
             len: IovecLen::Own | IovecLen::Return,
-        } => (abi::CAPTURE_IOVEC, count_arg, 0),
+        } => (abi::CAPTURE_IOVEC, count_arg, 0, 0),
         CaptureKind::MsgHdr {
             direction: Direction::Send | Direction::Receive,
-        } => (abi::CAPTURE_MSGHDR, 0, 0),
+        } => (abi::CAPTURE_MSGHDR, 0, 0, 0),
         CaptureKind::MsgHdrs {
             direction: Direction::Send | Direction::Receive,
-        } => (abi::CAPTURE_MMSGHDR, 0, 0),
-        CaptureKind::MsgBuf { len: Len::Arg(arg) } => (
-            abi::CAPTURE_LENGTH_IN_ARG,
-            arg,
-            message_type_bytes(call_abi),
-        ),
-        CaptureKind::MsgBuf { .. } => (abi::CAPTURE_LENGTH_IS_RET, 0, message_type_bytes(call_abi)),
-        CaptureKind::StrVec => (abi::CAPTURE_TEXTS, 0, 0),
+        } => (abi::CAPTURE_MMSGHDR, 0, 0, 0),
+        CaptureKind::MsgBuf { len } => counted(len, message_type_bytes(call_abi), 0),
+        CaptureKind::StrVec => (abi::CAPTURE_TEXTS, 0, 0, 0),
     };
     place[0] = rule.arg;
     place[1] = kind as u8;
     place[2] = from;
     place[3] = u8::from(rule.when == When::Exit);
-    place[4..8].copy_from_slice(&size.to_ne_bytes());
+    // All of them are structures, which are far smaller.
+    place[4..6].copy_from_slice(&(more as u16).to_ne_bytes());
+    place[6..8].copy_from_slice(&(each as u16).to_ne_bytes());
+}
+
+/// How long memory is: the kind of capture, the argument it asks, bytes besides, bytes of an element.
+fn counted(len: Len, more: u32, each: u32) -> (u32, u8, u32, u32) {
+    match len {
+        Len::Arg(arg) => (abi::CAPTURE_LENGTH_IN_ARG, arg, more, each),
+        Len::Return => (abi::CAPTURE_LENGTH_IS_RET, 0, more, each),
+        Len::MinArgReturn(arg) => (abi::CAPTURE_LENGTH_MIN_ARG_RET, arg, more, each),
+        Len::Fixed(count) => (abi::CAPTURE_FIXED, 0, count * each.max(1), each),
+        Len::PointedU32(arg) => (abi::CAPTURE_LENGTH_POINTED, arg, more, each),
+    }
 }
 
 #[cfg(test)]
@@ -225,9 +225,20 @@ mod tests {
     fn a_message_has_its_type_in_front() {
         let size_in = |call_abi| {
             let declaration = fallback::declaration(call_abi, "msgsnd").unwrap();
-            u32::from_ne_bytes(encode(call_abi, declaration)[12..16].try_into().unwrap())
+            u16::from_ne_bytes(encode(call_abi, declaration)[12..14].try_into().unwrap())
         };
         assert_eq!((size_in(Abi::X86_64), size_in(Abi::I386)), (8, 4));
+    }
+
+    #[test]
+    fn an_array_is_as_long_as_its_elements() {
+        let each_in = |call_abi| {
+            let declaration = fallback::declaration(call_abi, "epoll_pwait").unwrap();
+            let rule = encode(call_abi, declaration);
+            assert_eq!(rule[9..12], [abi::CAPTURE_LENGTH_IS_RET as u8, 0, 1]);
+            u16::from_ne_bytes(rule[14..16].try_into().unwrap())
+        };
+        assert_eq!((each_in(Abi::X86_64), each_in(Abi::Aarch64)), (12, 16));
     }
 
     #[test]

@@ -16,7 +16,7 @@ fn flags_are_named_and_what_is_left_is_hex() {
     assert_eq!(open(0), "O_RDONLY");
     assert_eq!(open(0o2000001), "O_WRONLY|O_CLOEXEC");
     assert_eq!(open(0x80_0000_0000_0000), "O_RDONLY|0x80000000000000");
-    assert_eq!(open(3), "0x3", "no access mode has this number");
+    assert_eq!(open(3), "O_ACCMODE");
     assert_eq!(
         open(0o4010000),
         "O_RDONLY|O_SYNC",

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::declaration;
 use crate::Abi;
-use crate::capture::{CaptureKind, CaptureRule, Direction, IovecLen, Len, When};
+use crate::capture::{CaptureKind, CaptureRule, Direction, Element, IovecLen, Len, When};
 use crate::decode::{Call, Capture, Decoder, Outcome, Texts, text};
 
-const CTYPES: [&str; 14] = [
+const CTYPES: [&str; 21] = [
     "int",
     "unsigned int",
     "unsigned long",
@@ -22,12 +22,19 @@ const CTYPES: [&str; 14] = [
     "struct __kernel_timespec *",
     "struct rlimit *",
     "struct clone_args *",
+    "struct stat *",
+    "struct pollfd *",
+    "struct epoll_event *",
+    "struct linux_dirent64 *",
+    "struct new_utsname *",
+    "fd_set *",
+    "const sigset_t *",
     "umode_t",
     "const char *const *",
     "",
 ];
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 17] = [
     "openat",
     "read",
     "recvfrom",
@@ -38,6 +45,11 @@ const NAMES: [&str; 12] = [
     "wait4",
     "getsockopt",
     "nanosleep",
+    "poll",
+    "getdents64",
+    "accept4",
+    "futex",
+    "ioctl",
     "brk",
     "syscall_270f",
 ];
@@ -50,8 +62,15 @@ fn any_kind() -> impl Strategy<Value = CaptureKind> {
         any::<u32>().prop_map(Len::Fixed),
         Just(Len::Return),
     ];
+    let element = prop::sample::select(vec![
+        Element::Byte,
+        Element::PollFd,
+        Element::EpollEvent,
+        Element::SemBuf,
+    ]);
     prop_oneof![
         Just(CaptureKind::Str),
+        (element, len.clone()).prop_map(|(element, count)| CaptureKind::Array { element, count }),
         Just(CaptureKind::StrVec),
         len.prop_map(|len| CaptureKind::Bytes { len }),
         any::<u8>().prop_map(|count_arg| CaptureKind::Iovec {
