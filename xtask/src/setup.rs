@@ -43,7 +43,10 @@ const FOR_BUILDS: [&str; 16] = [
 
 /// What the tests compare with, compile and start: strace, libraries for 32-bit programs, kernel headers of other
 /// architectures, container runtimes. Nobody who only builds gets a container daemon.
-const FOR_TESTS: [&str; 16] = [
+const FOR_TESTS: [&str; 19] = [
+    "git",
+    "perl",
+    "python3",
     "gcc-multilib",
     "libc6-dev-i386",
     "strace",

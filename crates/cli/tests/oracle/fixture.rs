@@ -71,6 +71,15 @@ impl Fixture {
         Self { folder, program }
     }
 
+    /// A program that is installed.
+    #[track_caller]
+    pub fn installed(program: &str) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let program = PathBuf::from(program);
+        assert!(program.exists(), "`{}` is not installed", program.display());
+        Self { folder, program }
+    }
+
     pub fn program(&self) -> &Path {
         &self.program
     }

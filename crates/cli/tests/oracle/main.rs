@@ -5,9 +5,10 @@
 //!
 //! What agrees: per thread the sequence of calls with their names, results and errors, completely, and the texts that
 //! arguments point to, byte for byte. Where the two rightly differ, `differences.rs` says so and why, and a program must
-//! show exactly the differences it is listed with. The programs are in `testing/fixtures`, each says what it exercises.
+//! show exactly the differences it is listed with. What all arguments of real programs mean is compared in `arguments`. The programs are in `testing/fixtures`, each says what it exercises.
 
 mod args;
+mod arguments;
 mod compare;
 mod contents;
 mod differences;

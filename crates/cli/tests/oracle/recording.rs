@@ -18,6 +18,7 @@ pub struct Record {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Arg {
     pub name: String,
+    pub value: String,
     pub text: Option<String>,
     pub len: Option<u64>,
     pub truncated: bool,
