@@ -10,6 +10,7 @@ pub mod capture;
 pub mod classes;
 mod declaration;
 pub mod decode;
+pub mod descriptors;
 pub mod entry;
 pub mod errno;
 pub mod expression;

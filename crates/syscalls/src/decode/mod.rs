@@ -116,6 +116,13 @@ pub struct Texts {
     pub error: &'static str,
 }
 
+/// An address of a socket as text.
+pub(crate) fn address(abi: Abi, bytes: &[u8]) -> String {
+    let mut text = String::new();
+    sockaddr::sockaddr(abi, bytes, false, &mut text);
+    text
+}
+
 /// Decodes calls of one kind.
 ///
 /// ```

@@ -1,0 +1,130 @@
+//! What calls do to descriptors, by name.
+
+use crate::Abi;
+
+/// Where the flags of a call are, `O_CLOEXEC`, `CLONE_FILES` and the like among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flags {
+    /// It has none.
+    None,
+    /// In this argument.
+    In(usize),
+    /// First in the structure that this argument points to.
+    BehindPointer(usize),
+    /// It does not matter which; the descriptor ends with an exec.
+    CloseOnExec,
+}
+
+/// What a call does to the descriptors of its process. Numbers are places of arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It returns a descriptor of a file.
+    Opens {
+        /// The descriptor of the folder where a relative path begins; none for the current one.
+        folder: Option<usize>,
+        /// The path.
+        path: usize,
+        /// `O_CLOEXEC`.
+        flags: Flags,
+    },
+    /// It returns a descriptor of something that has no path.
+    Makes {
+        /// What it is.
+        what: &'static str,
+        /// `O_CLOEXEC`.
+        flags: Flags,
+    },
+    /// It writes two descriptors.
+    MakesTwo {
+        /// What they are.
+        what: &'static str,
+        /// Where they are written.
+        at: usize,
+        /// `O_CLOEXEC`.
+        flags: Flags,
+    },
+    /// It returns another descriptor of what its first argument refers to.
+    Duplicates {
+        /// `O_CLOEXEC`.
+        flags: Flags,
+    },
+    /// `fcntl`.
+    Controls,
+    /// It gives a socket an address.
+    Names {
+        /// The address.
+        address: usize,
+    },
+    /// It closes its first argument.
+    Closes,
+    /// `close_range`.
+    ClosesRange,
+    /// It changes the current folder, to its first argument if there is no path.
+    Moves {
+        /// The path.
+        path: Option<usize>,
+    },
+    /// It returns a new process.
+    Forks {
+        /// `CLONE_FILES`.
+        flags: Flags,
+    },
+    /// The process becomes another program.
+    Executes,
+    /// The process ends.
+    Ends,
+}
+
+impl Effect {
+    /// What the call with this name in the system call table does; `None` if descriptors stay as they are.
+    pub fn of(abi: Abi, name: &str) -> Option<Effect> {
+        use Flags::{BehindPointer, In};
+
+        let makes = |what, flags| Effect::Makes { what, flags };
+        let makes_two = |what, at, flags| Effect::MakesTwo { what, at, flags };
+        let opens = |folder, path, flags| Effect::Opens {
+            folder,
+            path,
+            flags,
+        };
+        Some(match name {
+            "open" => opens(None, 0, In(1)),
+            "creat" => opens(None, 0, Flags::None),
+            "openat" => opens(Some(0), 1, In(2)),
+            "openat2" => opens(Some(0), 1, BehindPointer(2)),
+            "socket" => makes("socket", In(1)),
+            "accept" => makes("socket", Flags::None),
+            "accept4" => makes("socket", In(3)),
+            "epoll_create" => makes("anon_inode:[eventpoll]", Flags::None),
+            "epoll_create1" => makes("anon_inode:[eventpoll]", In(0)),
+            "eventfd" => makes("anon_inode:[eventfd]", Flags::None),
+            "eventfd2" => makes("anon_inode:[eventfd]", In(1)),
+            "timerfd_create" => makes("anon_inode:[timerfd]", In(1)),
+            "signalfd4" => makes("anon_inode:[signalfd]", In(3)),
+            "inotify_init" => makes("anon_inode:inotify", Flags::None),
+            "inotify_init1" => makes("anon_inode:inotify", In(0)),
+            "pidfd_open" => makes("anon_inode:[pidfd]", Flags::CloseOnExec),
+            "pipe" => makes_two("pipe", 0, Flags::None),
+            "pipe2" => makes_two("pipe", 0, In(1)),
+            "socketpair" => makes_two("socket", 3, In(1)),
+            "dup" | "dup2" => Effect::Duplicates { flags: Flags::None },
+            "dup3" => Effect::Duplicates { flags: In(2) },
+            "fcntl" | "fcntl64" => Effect::Controls,
+            "bind" | "connect" => Effect::Names { address: 1 },
+            "close" => Effect::Closes,
+            "close_range" => Effect::ClosesRange,
+            "chdir" => Effect::Moves { path: Some(0) },
+            "fchdir" => Effect::Moves { path: None },
+            "fork" | "vfork" => Effect::Forks { flags: Flags::None },
+            "clone" => Effect::Forks {
+                flags: In(usize::from(abi == Abi::S390x)),
+            },
+            "clone3" => Effect::Forks {
+                flags: BehindPointer(0),
+            },
+            "execve" | "execveat" => Effect::Executes,
+            "exit_group" => Effect::Ends,
+            _ => return None,
+        })
+    }
+}
