@@ -1,7 +1,7 @@
 //! `gizmo show` on files that this test has made with the library: no root, no kernel.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gizmo_model::field::FieldSpec;
 use gizmo_model::{DataSource, Kind, Packet, Shape};
@@ -94,14 +94,14 @@ fn recording(gizmo: &Gizmo) -> PathBuf {
 }
 
 #[track_caller]
-fn show(gizmo: &Gizmo, path: &PathBuf, flags: &[&str]) -> Ran {
+fn show(gizmo: &Gizmo, path: &Path, flags: &[&str]) -> Ran {
     let mut args = vec!["show", path.to_str().unwrap()];
     args.extend(flags);
     gizmo.run(args)
 }
 
 #[track_caller]
-fn shown(gizmo: &Gizmo, path: &PathBuf, flags: &[&str]) -> String {
+fn shown(gizmo: &Gizmo, path: &Path, flags: &[&str]) -> String {
     let ran = show(gizmo, path, flags);
     assert_eq!((ran.code, ran.stderr()), (Some(0), String::new()));
     ran.stdout()

@@ -72,6 +72,10 @@ impl Fixture {
     }
 
     /// A program that is installed.
+    #[allow(
+        dead_code,
+        reason = "the tests of the recorder share this file and have no use for it"
+    )]
     #[track_caller]
     pub fn installed(program: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
