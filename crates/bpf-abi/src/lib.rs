@@ -29,7 +29,11 @@ mod tests {
         assert_eq!(size_of::<in_flight>(), 112);
         assert_eq!(
             size_of::<selection>(),
-            (1 + 2 * ABI_COUNT as usize) * NUMBERS_PER_ABI as usize / 8
+            (1 + 2 * ABI_COUNT as usize) * NUMBERS_PER_ABI as usize / 8 + 8
+        );
+        assert_eq!(
+            size_of::<call_stats>(),
+            48 + 8 * (STATS_BUCKETS + STATS_ERRORS) as usize
         );
     }
 }
