@@ -7,6 +7,7 @@
 mod bench;
 mod containers;
 mod context;
+mod diff;
 mod doctor;
 mod image;
 mod logging;
@@ -76,6 +77,9 @@ enum Command {
     /// Show or change which system calls a run records
     #[command(subcommand, arg_required_else_help = true)]
     Filter(look::FilterCommand),
+    /// Say what differs between two recordings, or two containers of one
+    #[command(after_help = diff::HELP)]
+    Diff(diff::DiffArgs),
     /// List system calls: numbers, classes and parameters
     #[command(after_help = syscalls::LANGUAGE_HELP)]
     Syscalls(syscalls::Args),
@@ -174,6 +178,7 @@ fn dispatch(mut arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Recordings(args) => look::recordings(&args, verbose).map(|()| ExitCode::SUCCESS),
         Command::Forget(args) => look::forget(&args, verbose).map(|()| ExitCode::SUCCESS),
         Command::Filter(command) => look::filter(&command, verbose).map(|()| ExitCode::SUCCESS),
+        Command::Diff(args) => diff::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Syscalls(args) => syscalls::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Explain(args) => syscalls::explain(&args).map(|()| ExitCode::SUCCESS),
         Command::ListContainers(args) => containers::run(&args).map(|()| ExitCode::SUCCESS),

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use gizmo_model::params::ParamValues;
-use gizmo_runtime::ShowOptions;
+use gizmo_runtime::{ShowOptions, SummaryBy};
 
 use crate::run::{self, flags, settings, terminal_width};
 
@@ -46,6 +46,9 @@ pub(crate) struct ShowArgs {
         allow_hyphen_values = true
     )]
     syscall_filters: String,
+    /// Count the calls instead of showing them: of each container, process or thread
+    #[arg(long, value_name = "BY", num_args = 0..=1, require_equals = true, default_missing_value = "container")]
+    summary: Option<SummaryBy>,
     #[command(flatten)]
     output: OutputFlags,
 }
@@ -102,6 +105,7 @@ pub(crate) fn run(args: &ShowArgs) -> anyhow::Result<()> {
             values: values.clone(),
             containers: args.containers.clone(),
             calls: args.syscall_filters.clone(),
+            summary: args.summary,
             output: settings,
             writer: Box::new(io::stdout()),
         };

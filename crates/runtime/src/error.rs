@@ -58,6 +58,12 @@ pub enum Error {
     /// A recording cannot be written or read.
     #[error(transparent)]
     Recording(#[from] gizmo_recording::Error),
+    /// A field of statistics cannot be written.
+    #[error(transparent)]
+    Field(#[from] gizmo_model::field::AccessError),
+    /// There is nothing to count.
+    #[error("the recording has no system calls")]
+    NoCalls,
     /// An expression of the filter language that cannot be used.
     #[error("--syscall-filters: {0}")]
     Filter(String),

@@ -6,7 +6,9 @@
 #![forbid(unsafe_code)]
 
 mod audience;
+mod calls;
 mod containers;
+mod diff;
 mod enrich;
 mod error;
 mod following;
@@ -23,8 +25,10 @@ mod run;
 mod save;
 mod show;
 mod summary;
+mod tally;
 mod wait;
 
+pub use diff::{Difference, Profile, Side, What, compare};
 pub use error::Error;
 pub use following::ContainerOptions;
 pub use gadget::{OpenGadget, ReadyGadget, RunningGadget};
@@ -34,4 +38,5 @@ pub use run::{Ending, RunOptions, run};
 pub use save::SaveOptions;
 pub use show::{ShowOptions, show};
 pub use summary::{SourceSummary, Summary, summarize};
+pub use tally::SummaryBy;
 pub use wait::on_end_signal;

@@ -14,6 +14,9 @@ use crate::{Error, HostKernel};
 /// Behind everything that fills fields, before the filter and the writers.
 pub(crate) const PRIORITY: i32 = filter::PRIORITY - 1;
 
+/// Behind the filter: what is counted is not shown.
+pub(crate) const COUNTER_PRIORITY: i32 = filter::PRIORITY + 1;
+
 /// What formatters need to know of this host, whose events have boot times.
 pub(crate) fn context(kernel: &HostKernel) -> Context {
     Context::new(ClockOffset(kernel.wall_clock_offset_ns()))

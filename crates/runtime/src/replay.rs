@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gizmo_model::{DataSource, Element, Field};
-use gizmo_syscalls::decode::{Call, Capture, Outcome, unquote};
-use gizmo_syscalls::expression::{Checks, Duration, Facts, Meaning, point};
+use gizmo_syscalls::decode::{Call, Capture, unquote};
+use gizmo_syscalls::expression::{Checks, Facts, Meaning, point};
 use gizmo_syscalls::selection::Selected;
-use gizmo_syscalls::{Abi, errno, fallback, socketcall, table};
+use gizmo_syscalls::{Abi, fallback, socketcall, table};
 use serde::Deserialize;
 
+use crate::calls::Fields;
 use crate::{Error, operators};
 
 /// Shows only the calls that an expression selects. Data sources without calls are left as they are.
@@ -50,40 +51,7 @@ pub(crate) fn keep_calls(
     }
     match is_used {
         true => Ok(()),
-        false => Err(unusable("the recording has no system calls".to_owned())),
-    }
-}
-
-/// The fields of a call, as traceloop has them.
-struct Fields {
-    abi: Arc<Field>,
-    syscall: Arc<Field>,
-    ret: Arc<Field>,
-    error: Arc<Field>,
-    args: Arc<Field>,
-    comm: Arc<Field>,
-    pid: Arc<Field>,
-    tid: Arc<Field>,
-    uid: Option<Arc<Field>>,
-    duration: Option<Arc<Field>>,
-    unfinished: Option<Arc<Field>>,
-}
-
-impl Fields {
-    fn find(source: &DataSource) -> Option<Self> {
-        Some(Self {
-            abi: source.field("abi")?,
-            syscall: source.field("syscall")?,
-            ret: source.field("ret")?,
-            error: source.field("error")?,
-            args: source.field("args")?,
-            comm: source.field("comm")?,
-            pid: source.field("pid")?,
-            tid: source.field("tid")?,
-            uid: source.field("uid"),
-            duration: source.field("duration_raw"),
-            unfinished: source.field("unfinished"),
-        })
+        false => Err(Error::NoCalls),
     }
 }
 
@@ -149,25 +117,16 @@ impl Judge {
         for (place, value) in values.iter_mut().zip(&args) {
             *place = *value;
         }
-        let is_unfinished = fields
-            .unfinished
-            .as_ref()
-            .is_some_and(|one| number(one) != 0);
         let call = Call {
             args: values,
             arg_count: args.len().min(6) as u8,
-            outcome: outcome(text(&fields.ret), text(&fields.error), is_unfinished),
+            outcome: fields.outcome(element),
             captures: &captures,
             args_known: kind.needs_args,
         };
-        let ns = fields.duration.as_ref().map(number);
         kind.checks.pass(&Facts {
             call: &call,
-            // No call takes no time: 0 stands for what nobody knows.
-            duration: ns.filter(|ns| *ns > 0).map(|ns| match is_unfinished {
-                true => Duration::AtLeast(ns),
-                false => Duration::Exactly(ns),
-            }),
+            duration: fields.duration(element),
             pid: number(&fields.pid) as u32,
             tid: number(&fields.tid) as u32,
             uid: fields.uid.as_ref().map(|uid| number(uid) as u32),
@@ -206,29 +165,6 @@ impl Kind {
     }
 }
 
-/// How a call ended, by its texts.
-fn outcome(ret: &[u8], error: &[u8], is_unfinished: bool) -> Outcome {
-    let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-    if is_unfinished {
-        return Outcome::Unfinished;
-    }
-    if let Some(error) = errno::number(text(error)) {
-        return Outcome::Returned(-i64::from(error));
-    }
-    match text(ret) {
-        "X" => Outcome::NeverReturns,
-        "killed" => Outcome::Killed,
-        number => {
-            let number = number.split(' ').next().unwrap_or_default();
-            let parsed = match number.strip_prefix("0x") {
-                Some(digits) => u64::from_str_radix(digits, 16).ok().map(|bits| bits as i64),
-                None => number.parse().ok(),
-            };
-            parsed.map_or(Outcome::Unfinished, Outcome::Returned)
-        }
-    }
-}
-
 /// Registers and texts of the arguments.
 fn arguments(json: &[u8]) -> (Vec<u64>, Vec<Option<Vec<u8>>>) {
     let args: Vec<Argument<'_>> = serde_json::from_slice(json).unwrap_or_default();
@@ -246,23 +182,6 @@ fn arguments(json: &[u8]) -> (Vec<u64>, Vec<Option<Vec<u8>>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn results_are_read_from_their_texts() {
-        let result = |ret: &str, error: &str| outcome(ret.as_bytes(), error.as_bytes(), false);
-        assert_eq!(result("3", ""), Outcome::Returned(3));
-        assert_eq!(result("0x7f00", ""), Outcome::Returned(0x7f00));
-        assert_eq!(
-            result("-1 ENOENT (No such file or directory)", "ENOENT"),
-            Outcome::Returned(-2)
-        );
-        assert_eq!(
-            result("? ERESTARTSYS (To be restarted)", "ERESTARTSYS"),
-            Outcome::Returned(-512)
-        );
-        assert_eq!(result("X", ""), Outcome::NeverReturns);
-        assert_eq!(result("killed", ""), Outcome::Killed);
-    }
 
     #[test]
     fn registers_are_read_from_json() {

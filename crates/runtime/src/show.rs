@@ -1,7 +1,7 @@
 //! A recording is shown: its data sources emit once more what they did, into the operators of a run.
 
 use std::io::{Read, Write};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use gizmo_containers::{Selector, SelectorTexts};
 use gizmo_model::container::Container;
@@ -12,7 +12,9 @@ use gizmo_output::{Settings, SharedWriter};
 use gizmo_recording::{Header, Packets, Recording};
 use tracing::{debug, warn};
 
+use crate::calls::Fields;
 use crate::error::chain;
+use crate::tally::{self, SummaryBy, Tally};
 use crate::{Error, operators, replay};
 
 /// The name of a container, in data sources that know one.
@@ -29,6 +31,8 @@ pub struct ShowOptions {
     pub containers: String,
     /// Which system calls are meant, in the language of traceloop's filter; all when it is empty.
     pub calls: String,
+    /// Statistics are shown instead of calls.
+    pub summary: Option<SummaryBy>,
     /// How events are printed.
     pub output: Settings,
     /// Where.
@@ -55,7 +59,18 @@ pub fn show(input: impl Read, options: ShowOptions) -> Result<(), Error> {
         &options.calls,
         &recording.header().host.architecture,
     )?;
-    let output = operators::attach_output(&sources, &options.values, &options.output, &writer)?;
+    let tally = options
+        .summary
+        .map(|by| Tally::new(&sources, by))
+        .transpose()?;
+    let mut shown = sources.clone();
+    if let Some(tally) = &tally {
+        // Statistics that the run has made are of all calls, these are of those that are meant here.
+        shown.retain(|source| source.name() != tally::NAME && Fields::find(source).is_none());
+        shown.push(Arc::clone(tally.table()));
+        operators::attach_formatters(&shown[shown.len() - 1..], &context(recording.header()))?;
+    }
+    let output = operators::attach_output(&shown, &options.values, &options.output, &writer)?;
     output.start();
     let damaged = read_all(&mut recording, |packets| {
         // What is emitted in a row may be written together.
@@ -69,6 +84,9 @@ pub fn show(input: impl Read, options: ShowOptions) -> Result<(), Error> {
         }
         Ok(true)
     })?;
+    if let Some(tally) = &tally {
+        tally.emit()?;
+    }
     output.settle();
     if let Some(error) = writer.take_error() {
         return Err(error.into());
@@ -119,7 +137,10 @@ pub(crate) fn read_all<R: Read>(
 }
 
 /// Drops what other containers have done.
-fn keep_containers(source: &DataSource, names: &str) -> Result<(), Error> {
+///
+/// # Errors
+/// The names cannot be read.
+pub(crate) fn keep_containers(source: &DataSource, names: &str) -> Result<(), Error> {
     let selector = Selector::parse(&SelectorTexts {
         container: names.to_owned(),
         ..SelectorTexts::default()

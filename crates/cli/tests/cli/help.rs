@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::{Gizmo, golden};
 
 /// What has a help text of its own; `gizmo` itself first.
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "",
     "run",
     "run traceloop",
@@ -19,6 +19,7 @@ const COMMANDS: [&str; 24] = [
     "image export",
     "image import",
     "list-containers",
+    "diff",
     "syscalls",
     "explain",
     "show",

@@ -82,6 +82,11 @@ const PATHS: [&str; 15] = [
 /// Calls whose `name` is a path (the kernel's fs/namespace.c and kernel/acct.c); elsewhere it is an attribute, or a host's.
 const NAME_IS_PATH: [&str; 4] = ["umount", "umount2", "oldumount", "acct"];
 
+/// Whether the text that a parameter of a call points to is a path.
+pub fn is_path(call: &str, parameter: &str) -> bool {
+    PATHS.contains(&parameter) && (parameter != "name" || NAME_IS_PATH.contains(&call))
+}
+
 /// The arguments of such calls that a predicate looks at; nothing for predicates about something else.
 pub(super) fn arguments(
     subject: &Subject,
@@ -92,11 +97,7 @@ pub(super) fn arguments(
     let is_meant = |parameter: &crate::Parameter| match subject {
         Subject::Argument(argument) => parameter.name == *argument,
         Subject::Descriptor => !parameter.is_pointer() && is_descriptor(&parameter.name),
-        Subject::Path => {
-            PATHS.contains(&parameter.name.as_ref())
-                && (parameter.name != "name" || NAME_IS_PATH.contains(&name))
-                && parameter.ctype.contains("char")
-        }
+        Subject::Path => is_path(name, &parameter.name) && parameter.ctype.contains("char"),
         _ => false,
     };
     (0..)

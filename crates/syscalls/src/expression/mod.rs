@@ -41,7 +41,7 @@ mod selector;
 mod tests;
 mod value;
 
-pub use checks::{Checks, Duration, Facts, needs_captures};
+pub use checks::{Checks, Duration, Facts, is_path, needs_captures};
 pub use error::{ExpressionError, Reason, point};
 pub use glob::Glob;
 pub use meaning::Meaning;

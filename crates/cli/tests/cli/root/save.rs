@@ -279,3 +279,112 @@ fn a_run_that_is_interrupted_ends_its_file() {
         serde_json::from_str(&show(&turn, &["--info", "-o", "json"])).unwrap();
     assert_eq!(info["is_complete"], true, "{info}");
 }
+
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn statistics_of_a_file_are_those_of_the_run() {
+    let turn = turn();
+    let (file, own) = (turn.name("calls.gzr"), turn.name("own.json"));
+    let flags = [
+        "--save",
+        &file,
+        "--summary=process",
+        "--with-events",
+        "-o",
+        "json",
+    ];
+    let ran = turn.trace(
+        &[&flags[..], &["--output-file", &own]].concat(),
+        &[
+            "sh",
+            "-c",
+            "cat /etc/hostname /no/such >/dev/null; exec true",
+        ],
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr());
+    let own = std::fs::read_to_string(own).unwrap();
+    let own = own.lines().find(|line| line.starts_with('[')).unwrap();
+    let own: Vec<serde_json::Value> = serde_json::from_str(own).unwrap();
+    let args = ["show", &file, "--summary=process", "-o", "json"];
+    let shown = turn.ok(args).stdout();
+    let shown: Vec<serde_json::Value> = serde_json::from_str(shown.trim()).unwrap();
+    let rows = |rows: &[serde_json::Value]| {
+        let names = [
+            "pid",
+            "abi",
+            "syscall",
+            "calls",
+            "failed",
+            "errors",
+            "total_raw",
+            "p50",
+            "p99",
+            "max",
+            "buckets",
+        ];
+        let row = |row: &serde_json::Value| names.map(|name| row[name].to_string());
+        let mut rows: Vec<_> = rows.iter().map(row).collect();
+        rows.sort();
+        rows
+    };
+    assert_eq!(rows(&shown), rows(&own));
+    assert!(shown.len() > 20);
+    // Only what is meant is counted, and saved statistics are not shown beside.
+    let failed = turn
+        .ok(["show", &file, "--summary", "--syscall-filters", "failed"])
+        .stdout();
+    let lines: Vec<&str> = failed.lines().collect();
+    assert!(
+        lines[0].starts_with("RUNTIME.CONTAINERNAME") && lines.len() < 10,
+        "{failed}"
+    );
+    assert!(
+        lines[1..].iter().all(|line| line.contains(" E")),
+        "{failed}"
+    );
+}
+
+#[test]
+#[ignore = "root: loads eBPF programs"]
+fn two_runs_differ_by_what_they_did() {
+    let turn = turn();
+    let record = |name: &str, path: &str| {
+        let file = turn.name(name);
+        let ran = turn.trace(&["--save", &file, "-o", "none"], &["cat", path]);
+        assert!(!ran.stderr().contains("Error"), "{}", ran.stderr());
+        file
+    };
+    let (a, b) = (
+        record("a.gzr", "/etc/hostname"),
+        record("b.gzr", "/no/such"),
+    );
+    let differences = turn.ok(["diff", &a, &b, "-o", "json"]).json();
+    let has = |what: &str, syscall: &str, detail: &str, a: u64, b: u64| {
+        let wanted =
+            serde_json::json!({"what": what, "syscall": syscall, "detail": detail, "a": a, "b": b});
+        assert!(
+            differences.as_array().unwrap().contains(&wanted),
+            "{wanted} {differences}"
+        );
+    };
+    has("path", "openat", "/etc/hostname", 1, 0);
+    has("path", "openat", "/no/such", 0, 1);
+    let columns = turn
+        .ok(["diff", &a, &b, "--syscall-filters", "openat"])
+        .stdout();
+    let row = columns.lines().find(|line| line.ends_with("/etc/hostname"));
+    let cells: Vec<&str> = row.unwrap_or_default().split_whitespace().collect();
+    assert_eq!(
+        cells,
+        ["path", "openat", "1", "0", "/etc/hostname"],
+        "{columns}"
+    );
+    let same = turn.ok(["diff", &a, &a]).stdout();
+    assert_eq!(same, "no differences\n");
+    turn.fails(["diff", &a], &["nothing to compare with", "-c"]);
+    turn.fails(["diff", &a, "/etc/hostname"], &["/etc/hostname"]);
+    turn.fails(
+        ["diff", &a, &b, "--syscall-filters", "opnat"],
+        &["`openat`"],
+    );
+}
