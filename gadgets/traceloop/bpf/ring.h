@@ -120,8 +120,8 @@ static __noinline __u32 note_thread_old(struct thread_note *note, __u64 segment,
 	return note_as(note, segment, place, READ(task, tgid), uid_of(task), first, second);
 }
 
-/* Says whose records follow, unless the segment says so already. The number of bytes written. */
-static __always_inline __u32 note_thread(struct thread_note *note, __u64 segment, struct call_place *place,
+/* Says whose records follow, unless the segment says so already. The number of bytes written. A function for the stack's sake. */
+static __noinline __u32 note_thread(struct thread_note *note, __u64 segment, struct call_place *place,
 					 struct task_struct *task)
 {
 	__u64 *comm = (__u64 *)task->comm;
@@ -338,14 +338,14 @@ static __always_inline bool is_timed(struct call *call)
 	return durations && !(call->flags & (RECORD_NO_ENTER | RECORD_NEVER_RETURNS));
 }
 
-static __always_inline void count(struct call *call, __s64 ret, __u64 now)
+static __noinline int count(struct call *call, __s64 ret, __u64 now)
 {
 	__u64 which = (__u64)call->abi << 32 | call->rule_number;
 	if (call->flags & (RECORD_KILLED | RECORD_NEVER_RETURNS))
 		which |= COUNT_NO_RESULT;
 	if (!is_timed(call))
 		which |= COUNT_NO_DURATION;
-	count_call((__u64)call->epoch << 32 | call->slot, which, ret, now - call->start_boot_ns);
+	return count_call((__u64)call->epoch << 32 | call->slot, which, ret, now - call->start_boot_ns);
 }
 
 /* Writes the record of a call that is over, or that never will be. */

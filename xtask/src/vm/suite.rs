@@ -15,7 +15,14 @@ const TESTS: [(&str, &[&str]); 3] = [
     (
         "recorder",
         // Floods and churn take too long.
-        &["abis::", "functions::", "moves::", "seccomp::", "whose::"],
+        &[
+            "abis::",
+            "functions::",
+            "moves::",
+            "seccomp::",
+            "statistics::",
+            "whose::",
+        ],
     ),
     (
         "cli",
