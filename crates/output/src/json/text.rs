@@ -24,7 +24,7 @@ fn write_special(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// How many bytes there are before the first that is a quote, a backslash, a control character or no ASCII.
+/// How many bytes there are before the first that is a quote, a backslash, a control character (delete is one) or no ASCII.
 pub(super) fn plain_bytes(text: &[u8]) -> usize {
     const STEP: usize = size_of::<u64>();
     let mut done = 0;
@@ -50,7 +50,7 @@ fn special_bytes(word: u64) -> u64 {
     const HIGHEST: u64 = ONES << 7;
     let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & HIGHEST;
     let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    (word & HIGHEST) | below(word, 0x20) | equal(b'"') | equal(b'\\')
+    (word & HIGHEST) | below(word, 0x20) | equal(b'"') | equal(b'\\') | equal(0x7f)
 }
 
 fn write_valid(text: &str, out: &mut Vec<u8>) {
@@ -187,7 +187,7 @@ mod tests {
             let plain = vec![b'a'; length];
             assert_eq!(plain_bytes(&plain), length);
             for at in 0..length {
-                for special in [b'"', b'\\', 0, 0x1f, 0x80, 0xff] {
+                for special in [b'"', b'\\', 0, 0x1f, 0x7f, 0x80, 0xff] {
                     let mut text = plain.clone();
                     text[at] = special;
                     assert_eq!(plain_bytes(&text), at, "{special} {length}");
