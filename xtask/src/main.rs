@@ -6,6 +6,7 @@
 
 mod bench;
 mod demo;
+mod python;
 mod setup;
 mod shell;
 mod tables;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use crate::shell;
+use crate::{python, shell};
 
 /// What is to be done with what is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,11 +42,15 @@ const FOR_BUILDS: [&str; 16] = [
 ];
 
 /// What the tests compare with, compile and start: strace, libraries for 32-bit programs, kernel headers of other
-/// architectures, container runtimes. Nobody who only builds gets a container daemon.
-const FOR_TESTS: [&str; 19] = [
+/// architectures, container runtimes, a browser, a terminal. Nobody who only builds gets a container daemon.
+const FOR_TESTS: [&str; 23] = [
     "git",
     "perl",
     "python3",
+    "python3-venv",
+    "chromium",
+    "tmux",
+    "procps",
     "gcc-multilib",
     "libc6-dev-i386",
     "strace",
@@ -64,6 +68,9 @@ const FOR_TESTS: [&str; 19] = [
     "conmon",
     "busybox-static",
 ];
+
+/// Python packages that read what Gizmo writes: Perfetto's published schema, and a program for files of strace.
+const READERS: [&str; 2] = ["perfetto==0.59.1", "strace-process-tree==1.5.3"];
 
 /// What the benches compare with.
 const FOR_BENCHES: [&str; 3] = ["strace", "linux-perf", "bpftrace"];
@@ -100,6 +107,9 @@ pub(crate) fn run(purpose: Purpose) -> anyhow::Result<()> {
         Purpose::Machines => wanted.extend(FOR_MACHINES),
     }
     packages(&missing_packages(&wanted))?;
+    if purpose == Purpose::Test {
+        python::install(&shell::target().join("readers"), &READERS)?;
+    }
     wasm_targets()?;
     mount_tracefs();
     Ok(())

@@ -39,6 +39,10 @@ pub(crate) fn run(extent: Extent) -> anyhow::Result<()> {
     shell::run(shell::cargo().args(package_tests).args(["--", "--ignored"]))?;
     let layout_test = ["test", "--workspace", "--lib", "layouts_are_those"];
     shell::run(shell::cargo().args(layout_test).args(["--", "--ignored"]))?;
+    if !with_root {
+        let pictures = ["test", "--workspace", "--test", "cli", "pictures::"];
+        shell::run(shell::cargo().args(pictures).args(["--", "--ignored"]))?;
+    }
     if with_root {
         // One after the other: they count programs, cgroups, calls and containers of the whole host.
         let root_tests = [

@@ -16,6 +16,7 @@ mod run;
 mod show;
 mod syscalls;
 mod table;
+mod view;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -80,6 +81,9 @@ enum Command {
     /// Say what differs between two recordings, or two containers of one
     #[command(after_help = diff::HELP)]
     Diff(diff::DiffArgs),
+    /// Go through a recording on the whole terminal: scroll, search, filter
+    #[command(after_help = view::HELP)]
+    View(view::ViewArgs),
     /// List system calls: numbers, classes and parameters
     #[command(after_help = syscalls::LANGUAGE_HELP)]
     Syscalls(syscalls::Args),
@@ -179,6 +183,7 @@ fn dispatch(mut arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Forget(args) => look::forget(&args, verbose).map(|()| ExitCode::SUCCESS),
         Command::Filter(command) => look::filter(&command, verbose).map(|()| ExitCode::SUCCESS),
         Command::Diff(args) => diff::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::View(args) => view::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Syscalls(args) => syscalls::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Explain(args) => syscalls::explain(&args).map(|()| ExitCode::SUCCESS),
         Command::ListContainers(args) => containers::run(&args).map(|()| ExitCode::SUCCESS),

@@ -189,6 +189,13 @@ impl View {
         }
     }
 
+    /// Prints what comes behind the last.
+    pub fn finish(&self) {
+        for viewer in self.printers.values() {
+            lock(viewer).printer.finish(&self.writer);
+        }
+    }
+
     /// What is left out, to be told.
     pub fn warnings(&self) -> &[String] {
         &self.warnings

@@ -62,6 +62,11 @@ pub enum Error {
         /// The modes that can be chosen.
         supported: Vec<String>,
     },
+    /// A form that no terminal can show.
+    #[error(
+        "output mode `{0}` is nothing for a terminal: write it to a file, with `> FILE` or, where a gadget runs, `--output-file FILE`"
+    )]
+    NotForTerminal(String),
     /// Something that Inspektor Gadget has and Gizmo does not have yet.
     #[error("{0} is not supported yet")]
     NotYet(String),

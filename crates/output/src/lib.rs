@@ -1,4 +1,4 @@
-//! Columns, JSON and YAML writers, the formatters and the output filter.
+//! Writers of columns, JSON, YAML and pictures of system calls, the formatters and the output filter.
 //!
 //! The crate turns the packets of data sources into bytes on a writer. It owns no terminal and does not know where packets
 //! come from: the caller gives the width of the terminal, if there is one, and a [`SharedWriter`] that all data sources
@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod calls;
 mod columns;
 mod detour;
 mod error;
@@ -25,6 +26,7 @@ mod value;
 mod writer;
 mod yaml;
 
+pub use columns::cell::escape;
 pub use detour::{Detour, View};
 pub use error::Error;
 pub use mode::{Mode, is_shown};

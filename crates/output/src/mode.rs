@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use gizmo_model::DataSource;
 
-use crate::Error;
 use crate::fields::unknown_source;
+use crate::{Error, calls, notice};
 
 const DEFAULT_MODES: [&str; 5] = ["columns", "json", "jsonpretty", "none", "yaml"];
+
+/// What system calls can be shown as, and what is said about them, beside that.
+const CALL_MODES: [&str; 3] = ["html", "perfetto", "strace"];
 
 /// How a data source is printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,12 @@ pub enum Mode {
     JsonPretty,
     /// YAML documents.
     Yaml,
+    /// System calls as strace writes them.
+    Strace,
+    /// System calls as a trace for Perfetto.
+    Perfetto,
+    /// System calls as a page for a browser.
+    Html,
     /// Not at all.
     None,
     /// The text of the fields as it is; the name is the one that the data source lists.
@@ -35,10 +44,33 @@ impl Mode {
             "json" => Mode::Json,
             "jsonpretty" => Mode::JsonPretty,
             "yaml" => Mode::Yaml,
+            "strace" => Mode::Strace,
+            "perfetto" => Mode::Perfetto,
+            "html" => Mode::Html,
             "none" => Mode::None,
             "pcap-ng" => return Err(Error::NotYet("output mode `pcap-ng`".to_owned())),
             other => Mode::Raw(other.to_owned()),
         })
+    }
+
+    /// Whether a person can read it on a terminal.
+    pub(crate) fn is_legible(&self) -> bool {
+        !matches!(self, Mode::Perfetto | Mode::Html)
+    }
+
+    /// Its name, as `-o` has it.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Mode::Columns => "columns",
+            Mode::Json => "json",
+            Mode::JsonPretty => "jsonpretty",
+            Mode::Yaml => "yaml",
+            Mode::Strace => "strace",
+            Mode::Perfetto => "perfetto",
+            Mode::Html => "html",
+            Mode::None => "none",
+            Mode::Raw(name) => name,
+        }
     }
 }
 
@@ -53,10 +85,15 @@ pub(crate) fn supported(source: &DataSource) -> Vec<String> {
         .filter(|name| !name.is_empty())
         .map(str::to_owned)
         .collect();
-    if names.is_empty() {
-        return DEFAULT_MODES.map(str::to_owned).to_vec();
+    if !names.is_empty() {
+        return names.into_iter().collect();
     }
-    names.into_iter().collect()
+    let mut modes = DEFAULT_MODES.map(str::to_owned).to_vec();
+    if calls::Fields::find(source).is_some() || notice::text_field(source).is_some() {
+        modes.extend(CALL_MODES.map(str::to_owned));
+        modes.sort();
+    }
+    modes
 }
 
 /// The mode of a data source that nothing is said about.
@@ -153,17 +190,21 @@ fn parse(text: &str) -> Result<Request, Error> {
 
 fn for_all(mode: &str, sources: &[Arc<DataSource>]) -> Result<Choice, Error> {
     let supports = |source: &&Arc<DataSource>| supported(source).iter().any(|name| name == mode);
-    let somewhere = if sources.is_empty() {
+    // What is only said about events is nothing without them.
+    let is_notice = |source: &&Arc<DataSource>| notice::text_field(source).is_some();
+    let somewhere = if sources.iter().all(|source| is_notice(&source)) {
         DEFAULT_MODES.contains(&mode)
     } else {
-        sources.iter().any(|source| supports(&source))
+        let mut events = sources.iter().filter(|source| !is_notice(source));
+        events.any(|source| supports(&source))
     };
     if !somewhere {
         let mut supported: BTreeSet<String> = sources
             .iter()
+            .filter(|source| !is_notice(source))
             .flat_map(|source| supported(source))
             .collect();
-        if sources.is_empty() {
+        if supported.is_empty() {
             supported.extend(DEFAULT_MODES.map(str::to_owned));
         }
         return Err(Error::UnknownMode {

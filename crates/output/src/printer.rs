@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use gizmo_model::{DataSource, Element, Field, Packet, Shape};
 
+use crate::calls::page::{self, Frame, Page};
+use crate::calls::perfetto::{self, Perfetto};
+use crate::calls::strace::Strace;
 use crate::columns::{CLEAR_SCREEN, Table};
 use crate::fields::{self, Item};
 use crate::json::{Plan, Style};
 use crate::mode::Mode;
-use crate::{Error, SharedWriter, notice, raw, yaml};
+use crate::{Error, SharedWriter, calls, notice, raw, yaml};
 
 /// A buffer that had to grow beyond this for one packet is made smaller again.
 const MAX_KEPT_BYTES: usize = 1 << 20;
@@ -44,16 +47,73 @@ enum Form {
     Columns(Option<Table>),
     Notice(Arc<Field>),
     Raw(Vec<Arc<Field>>),
+    Calls(Picture, Option<calls::Fields>),
+    Remarks(RemarkForm, calls::Remark),
+}
+
+/// Forms in which only calls can be shown.
+enum Picture {
+    Strace(Strace),
+    Perfetto(Perfetto),
+    Html(Arc<Frame>, Page),
+}
+
+/// What a notice is beside them.
+enum RemarkForm {
+    Line,
+    Perfetto,
+    Html(Arc<Frame>),
+}
+
+impl Picture {
+    fn write(&mut self, fields: &calls::Fields, element: &Element, out: &mut Vec<u8>) {
+        match self {
+            Picture::Strace(strace) => strace.write(fields, element, out),
+            Picture::Perfetto(trace) => trace.write(fields, element, out),
+            Picture::Html(_, page) => page.write(fields, element, out),
+        }
+    }
+}
+
+impl RemarkForm {
+    fn write(&self, remark: &calls::Remark, element: &Element, out: &mut Vec<u8>) {
+        match self {
+            RemarkForm::Line => notice::write(remark.text_field(), element, out),
+            RemarkForm::Perfetto => perfetto::write_remark(remark, element, out),
+            RemarkForm::Html(_) => page::write_remark(remark, element, out),
+        }
+    }
 }
 
 impl Form {
-    fn new(source: &DataSource, mode: Mode) -> Self {
+    fn new(source: &DataSource, mode: Mode, frame: &Arc<Frame>) -> Self {
+        let frame = || Arc::clone(frame);
+        let picture = |picture, remark| match calls::Remark::find(source) {
+            Some(fields) => Form::Remarks(remark, fields),
+            None => Form::Calls(picture, None),
+        };
         match mode {
             Mode::Json => Form::Json(Plan::default(), Style::Compact),
             Mode::JsonPretty => Form::Json(Plan::default(), Style::Pretty),
             Mode::Yaml => Form::Yaml(Plan::default(), Vec::new()),
             Mode::Columns => notice::text_field(source).map_or(Form::Columns(None), Form::Notice),
+            Mode::Strace => picture(Picture::Strace(Strace::default()), RemarkForm::Line),
+            Mode::Perfetto => picture(Picture::Perfetto(Perfetto::default()), RemarkForm::Perfetto),
+            Mode::Html => picture(
+                Picture::Html(frame(), Page::default()),
+                RemarkForm::Html(frame()),
+            ),
             Mode::Raw(_) | Mode::None => Form::Raw(Vec::new()),
+        }
+    }
+
+    /// The page that the events stand in, if it is one.
+    fn frame(&self) -> Option<&Frame> {
+        match self {
+            Form::Calls(Picture::Html(frame, _), _) | Form::Remarks(RemarkForm::Html(frame), _) => {
+                Some(frame)
+            }
+            _ => None,
         }
     }
 }
@@ -81,16 +141,17 @@ impl std::fmt::Debug for Printer {
 }
 
 impl Printer {
-    /// `clear` asks for a clear screen before each list.
+    /// `clear` asks for a clear screen before each list; `frame` is shared by all that stand on one page.
     pub(crate) fn new(
         source: &DataSource,
         mode: Mode,
+        frame: &Arc<Frame>,
         selection: Selection,
         terminal_width: Option<u16>,
         clear: bool,
     ) -> Self {
         Self {
-            form: Form::new(source, mode),
+            form: Form::new(source, mode, frame),
             selection,
             terminal_width,
             clear,
@@ -109,7 +170,8 @@ impl Printer {
         match &mut self.form {
             Form::Json(plan, _) | Form::Yaml(plan, _) => *plan = Plan::new(&all),
             Form::Raw(fields) => *fields = raw::fields(&all),
-            Form::Notice(_) => {}
+            Form::Notice(_) | Form::Remarks(..) => {}
+            Form::Calls(_, fields) => *fields = calls::Fields::find(source),
             Form::Columns(table) => {
                 let printed = source.shape() == Shape::Single && !self.header_due;
                 if let Ok(selected) = self.selection.columns(source)
@@ -137,6 +199,18 @@ impl Printer {
                 self.write_batch_header();
             }
         }
+        if let Some(frame) = self.form.frame() {
+            frame.begin(&mut self.line);
+        }
+        writer.write(&self.line);
+    }
+
+    /// Writes what comes behind the last event.
+    pub(crate) fn finish(&mut self, writer: &SharedWriter) {
+        self.line.clear();
+        if let Some(frame) = self.form.frame() {
+            frame.end(&mut self.line);
+        }
         writer.write(&self.line);
     }
 
@@ -149,6 +223,9 @@ impl Printer {
     pub(crate) fn print(&mut self, source: &DataSource, packet: &Packet, writer: &SharedWriter) {
         self.line.clear();
         self.plan(source);
+        if let Some(frame) = self.form.frame() {
+            frame.begin(&mut self.line);
+        }
         match packet {
             Packet::Single(element) => {
                 self.write_due_header();
@@ -189,6 +266,9 @@ impl Printer {
             Form::Columns(Some(table)) => table.write_row(element, &mut self.line),
             Form::Columns(None) => {}
             Form::Notice(field) => notice::write(field, element, &mut self.line),
+            Form::Calls(picture, Some(fields)) => picture.write(fields, element, &mut self.line),
+            Form::Calls(_, None) => {}
+            Form::Remarks(form, remark) => form.write(remark, element, &mut self.line),
             Form::Raw(fields) => {
                 raw::write(
                     fields,

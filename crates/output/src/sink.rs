@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use gizmo_model::{DataSource, Edge, Flow, Payload, Subscription};
 
+use crate::calls::page::Frame;
 use crate::fields;
 use crate::mode::{self, Mode};
 use crate::press::Press;
@@ -68,15 +69,15 @@ impl Output {
             .each(|source, printer, writer| printer.start(source, writer));
     }
 
+    /// Prints what comes behind the last event, and returns when everything is written, or dropped because writing failed.
+    pub fn finish(&self) {
+        self.press.each(|_, printer, writer| printer.finish(writer));
+    }
+
     /// Lets the next row have a header above it again: what follows is a list of its own.
     pub fn start_again(&self) {
         self.press
             .each(|source, printer, _| printer.start_again(source.shape()));
-    }
-
-    /// Returns when everything that was emitted is written, or dropped because writing failed.
-    pub fn settle(&self) {
-        self.press.settle();
     }
 
     /// The mode of each data source, by name.
@@ -120,6 +121,11 @@ pub(crate) struct Plan {
 /// Checks settings and makes a printer for each data source that is to be printed.
 pub(crate) fn plan(sources: &[Arc<DataSource>], settings: &Settings) -> Result<Plan, Error> {
     let choice = mode::choose(&settings.output, sources)?;
+    if settings.terminal_width.is_some()
+        && let Some(mode) = choice.modes.iter().find(|mode| !mode.is_legible())
+    {
+        return Err(Error::NotForTerminal(mode.name().to_owned()));
+    }
     let mut warnings = choice.warnings;
     let selections = selections(sources, &choice.modes, settings, &mut warnings)?;
     let mut plan = Plan {
@@ -127,11 +133,12 @@ pub(crate) fn plan(sources: &[Arc<DataSource>], settings: &Settings) -> Result<P
         modes: Vec::new(),
         warnings,
     };
+    let frame = Arc::default();
     for ((source, mode), selection) in sources.iter().zip(choice.modes).zip(selections) {
         plan.modes.push((source.name().to_owned(), mode.clone()));
         let nothing = matches!(&selection, Selection::Nothing) && mode == Mode::Columns;
         if mode != Mode::None && !nothing {
-            let printer = printer(source, mode, selection, settings.terminal_width);
+            let printer = printer(source, mode, &frame, selection, settings.terminal_width);
             plan.printers.push((Arc::clone(source), printer));
         }
     }
@@ -141,6 +148,7 @@ pub(crate) fn plan(sources: &[Arc<DataSource>], settings: &Settings) -> Result<P
 fn printer(
     source: &DataSource,
     mode: Mode,
+    frame: &Arc<Frame>,
     selection: Selection,
     terminal_width: Option<u16>,
 ) -> Printer {
@@ -148,7 +156,7 @@ fn printer(
         && source
             .annotation("cli.clear-screen-before")
             .is_some_and(|value| value == "true");
-    Printer::new(source, mode, selection, terminal_width, clear)
+    Printer::new(source, mode, frame, selection, terminal_width, clear)
 }
 
 /// Checks `--fields` against every data source, whatever its mode, so that a typing error is found in all modes. A list

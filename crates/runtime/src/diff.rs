@@ -5,15 +5,15 @@ use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gizmo_model::{DataSource, Element, Field, Flow, Payload, Subscription};
+use gizmo_output::calls::{self, Fields};
 use gizmo_recording::Recording;
 use gizmo_syscalls::decode::Outcome;
 use gizmo_syscalls::expression::{Duration, is_path};
 use gizmo_syscalls::latency::bucket;
 use gizmo_syscalls::stats::CallStats;
 use gizmo_syscalls::{decode, errno};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::calls::Fields;
 use crate::show::{keep_containers, read_all};
 use crate::{Error, operators, replay};
 
@@ -155,17 +155,10 @@ impl Profile {
     }
 }
 
-/// An argument as it stands in `args`.
-#[derive(Deserialize)]
-struct Argument {
-    name: String,
-    text: Option<String>,
-}
-
 /// The paths among the arguments of a call.
 fn paths(syscall: &str, args: &[u8]) -> Vec<String> {
-    let args: Vec<Argument> = serde_json::from_slice(args).unwrap_or_default();
-    args.iter()
+    calls::arguments(args)
+        .iter()
         .filter(|arg| is_path(syscall, &arg.name))
         .filter_map(|arg| decode::unquote(arg.text.as_deref()?))
         .filter(|path| path.len() <= LONGEST_PATH)

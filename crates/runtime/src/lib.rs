@@ -6,7 +6,6 @@
 #![forbid(unsafe_code)]
 
 mod audience;
-mod calls;
 mod containers;
 mod diff;
 mod enrich;
@@ -18,6 +17,7 @@ mod host;
 mod inspect;
 mod kallsyms;
 pub mod live;
+mod load;
 mod operators;
 mod replay;
 mod roster;
@@ -34,6 +34,7 @@ pub use following::ContainerOptions;
 pub use gadget::{OpenGadget, ReadyGadget, RunningGadget};
 pub use host::HostKernel;
 pub use inspect::{InfoEntry, describe_sources, inspect, sources_to_show};
+pub use load::{CallRow, Calls, MOST_CALLS, Row, RowKind, TextId, Wanted};
 pub use run::{Ending, RunOptions, run};
 pub use save::SaveOptions;
 pub use show::{ShowOptions, show};

@@ -4,13 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gizmo_model::{DataSource, Element, Field};
+use gizmo_output::calls::{self, Argument, Fields};
 use gizmo_syscalls::decode::{Call, Capture, unquote};
 use gizmo_syscalls::expression::{Checks, Facts, Meaning, point};
 use gizmo_syscalls::selection::Selected;
 use gizmo_syscalls::{Abi, fallback, socketcall, table};
-use serde::Deserialize;
 
-use crate::calls::Fields;
 use crate::{Error, operators};
 
 /// Shows only the calls that an expression selects. Data sources without calls are left as they are.
@@ -70,14 +69,6 @@ struct Judge {
     meaning: Meaning,
     fields: Fields,
     kinds: HashMap<(Vec<u8>, Vec<u8>), Kind>,
-}
-
-/// An argument as it stands in `args`.
-#[derive(Deserialize)]
-struct Argument<'a> {
-    value: &'a str,
-    #[serde(borrow)]
-    text: Option<std::borrow::Cow<'a, str>>,
 }
 
 impl Judge {
@@ -167,14 +158,10 @@ impl Kind {
 
 /// Registers and texts of the arguments.
 fn arguments(json: &[u8]) -> (Vec<u64>, Vec<Option<Vec<u8>>>) {
-    let args: Vec<Argument<'_>> = serde_json::from_slice(json).unwrap_or_default();
-    let register = |arg: &Argument<'_>| match arg.value.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16).unwrap_or_default(),
-        None => arg.value.parse::<i128>().map_or(0, |number| number as u64),
-    };
+    let args = calls::arguments(json);
     let text = |arg: &Argument<'_>| arg.text.as_deref().and_then(unquote);
     (
-        args.iter().map(register).collect(),
+        args.iter().map(Argument::register).collect(),
         args.iter().map(text).collect(),
     )
 }

@@ -163,7 +163,7 @@ pub fn run(gadget: OpenGadget, options: RunOptions) -> Result<Ending, Error> {
     let stopped = running.stop(detached);
     drop(command);
     let is_saved = saver.is_none_or(Saver::finish);
-    output.settle();
+    output.finish();
     if writer.dropped() > 0 {
         debug!(events = writer.dropped(), "output closed early");
     }

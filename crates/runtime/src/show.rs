@@ -7,12 +7,12 @@ use gizmo_containers::{Selector, SelectorTexts};
 use gizmo_model::container::Container;
 use gizmo_model::params::ParamValues;
 use gizmo_model::{DataSource, Element};
+use gizmo_output::calls::Fields;
 use gizmo_output::formatters::{ClockOffset, Context};
 use gizmo_output::{Settings, SharedWriter};
 use gizmo_recording::{Header, Packets, Recording};
 use tracing::{debug, warn};
 
-use crate::calls::Fields;
 use crate::error::chain;
 use crate::tally::{self, SummaryBy, Tally};
 use crate::{Error, operators, replay};
@@ -87,7 +87,7 @@ pub fn show(input: impl Read, options: ShowOptions) -> Result<(), Error> {
     if let Some(tally) = &tally {
         tally.emit()?;
     }
-    output.settle();
+    output.finish();
     if let Some(error) = writer.take_error() {
         return Err(error.into());
     }

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gizmo_model::field::FieldSpec;
 use gizmo_model::{DataSource, Element, Field, Flow, Kind, Packet, Payload, Shape, Subscription};
+use gizmo_output::calls::Fields;
 use gizmo_syscalls::decode::Outcome;
 use gizmo_syscalls::expression::Duration;
 use gizmo_syscalls::stats::CallStats;
 use tracing::warn;
 
-use crate::calls::Fields;
 use crate::show::CONTAINER_FIELD;
 use crate::{Error, operators};
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::binaries::Binaries;
-use crate::shell;
+use crate::python;
 
 /// Version of the runner, from the Python package index.
 const RUNNER: &str = "virtme-ng==1.42";
@@ -32,20 +32,9 @@ const LIMIT_SECONDS: &str = "3600";
 /// test (known to those since 5.12).
 const PARAMETERS: [&str; 2] = ["syscall.x32=y", "preempt=full"];
 
-/// Installs the runner into a Python environment of its own; the folder of its programs.
+/// Installs the runner; the folder of its programs.
 pub(crate) fn install(folder: &Path) -> anyhow::Result<PathBuf> {
-    let environment = folder.join("python");
-    let programs = environment.join("bin");
-    if !programs.join("vng").exists() {
-        fs::create_dir_all(folder)?;
-        shell::run(
-            Command::new("python3")
-                .args(["-m", "venv", "--clear"])
-                .arg(&environment),
-        )?;
-        shell::run(Command::new(programs.join("pip")).args(["install", "--quiet", RUNNER]))?;
-    }
-    Ok(programs)
+    python::install(&folder.join("python"), &[RUNNER])
 }
 
 /// A machine that was not started yet.

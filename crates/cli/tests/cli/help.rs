@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::{Gizmo, golden};
 
 /// What has a help text of its own; `gizmo` itself first.
-const COMMANDS: [&str; 25] = [
+const COMMANDS: [&str; 26] = [
     "",
     "run",
     "run traceloop",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 25] = [
     "list-containers",
     "diff",
     "syscalls",
+    "view",
     "explain",
     "show",
     "snapshot",

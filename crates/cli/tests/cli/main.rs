@@ -15,6 +15,7 @@ mod images;
 mod manifest;
 mod misuse;
 mod phases;
+mod pictures;
 mod root;
 mod show;
 mod support;

@@ -72,7 +72,7 @@ pub(crate) fn visible_part(text: &[u8], width: usize, ellipsis: Ellipsis) -> &[u
 ///
 /// Quotes and backslashes stay as they are, unlike upstream's: they harm no terminal, and a text that is quoted already, as
 /// in the parameters of a system call, would be unreadable with two layers of escapes.
-pub(crate) fn escape(text: &[u8], out: &mut String) {
+pub fn escape(text: &[u8], out: &mut String) {
     // How many marks can still follow the last character.
     let mut marks = 0;
     for chunk in text.utf8_chunks() {

@@ -121,6 +121,13 @@ enum JobWrite {
     Syscall(Option<Abi>),
 }
 
+/// A duration as the field `duration` shows it: with the unit that fits.
+pub fn duration(ns: u64) -> String {
+    let mut text = String::new();
+    texts::duration(ns, &mut text);
+    text
+}
+
 /// Adds the texts of all fields of known types and subscribes once when there are any.
 ///
 /// # Errors

@@ -57,7 +57,7 @@ pub(super) fn bytes(bits: u64, out: &mut Scratch) {
 }
 
 /// `15ns`, `1.50µs`, `2.25ms`, and from a second on `1.5s` or `2m3s`.
-pub(super) fn duration(ns: u64, out: &mut Scratch) {
+pub(super) fn duration(ns: u64, out: &mut impl Write) {
     const MICRO: u64 = 1_000;
     const MILLI: u64 = 1_000_000;
     const SECOND: u64 = 1_000_000_000;
@@ -81,7 +81,7 @@ pub(super) fn duration(ns: u64, out: &mut Scratch) {
     };
 }
 
-fn write_fraction(mut ns: u64, out: &mut Scratch) {
+fn write_fraction(mut ns: u64, out: &mut impl Write) {
     let mut digits = 9;
     if ns == 0 {
         return;

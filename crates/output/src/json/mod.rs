@@ -9,7 +9,7 @@
 mod embed;
 mod text;
 
-pub(crate) use text::is_active;
+pub(crate) use text::{is_active, write_string};
 
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 /// Appends a quoted string; every byte that is not UTF-8 becomes one replacement character.
-pub(super) fn write_string(text: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn write_string(text: &[u8], out: &mut Vec<u8>) {
     out.reserve(text.len() + 2);
     out.push(b'"');
     // Most texts are whole here.

@@ -109,11 +109,6 @@ impl Press {
         }
     }
 
-    /// Returns when everything is printed that is not held back by a batch.
-    pub(crate) fn settle(&self) {
-        self.desk().settle(&self.printers);
-    }
-
     fn desk(&self) -> MutexGuard<'_, Desk> {
         lock(&self.desk)
     }

@@ -55,7 +55,7 @@ fn order_is_kept_over_batches_and_data_sources() {
     // What comes alone waits for what was before.
     emit(1);
     let all = printed(&memory);
-    output.settle();
+    output.finish();
     assert_eq!(printed(&memory), all);
     assert_eq!(all, (0..all.len() as u64).collect::<Vec<_>>());
     assert_eq!(all.len(), 3 + MANY as usize + 551 + 2 + 1);
@@ -88,7 +88,7 @@ fn emission_by_several_threads_is_whole() {
             });
         }
     });
-    output.settle();
+    output.finish();
     let all = printed(&memory);
     for at in 0..3 {
         let own = all.iter().filter(|&number| number % 3 == at).copied();
@@ -119,7 +119,7 @@ fn emit_to(writer: &SharedWriter) {
     let batch = ds.batch();
     (0..MANY).for_each(|number| emit(&ds, number));
     drop(batch);
-    output.settle();
+    output.finish();
 }
 
 #[test]

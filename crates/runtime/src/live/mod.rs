@@ -284,6 +284,7 @@ impl<'g> Live<'g> {
                 let before = self.detour.emitted();
                 let ask = || self.about_containers(Question::Snapshot, request);
                 let asked = self.detour.through(&view, ask);
+                view.finish();
                 if asked.is_err() && self.detour.emitted() == before {
                     // A header without anything below it is no snapshot.
                     asker.discard();

@@ -31,6 +31,14 @@ pub enum Duration {
     AtLeast(u64),
 }
 
+impl Duration {
+    /// How long it has taken so far.
+    pub fn ns(self) -> u64 {
+        let (Duration::Exactly(ns) | Duration::AtLeast(ns)) = self;
+        ns
+    }
+}
+
 /// Predicates, prepared for calls of one kind.
 #[derive(Debug, Clone, Default)]
 pub struct Checks(Vec<Check>);

@@ -14,6 +14,7 @@ mod manifest;
 mod modes;
 mod objects;
 mod perf;
+mod pictures;
 mod records;
 mod rights;
 mod safety;
