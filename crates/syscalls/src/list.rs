@@ -16,6 +16,8 @@
 
 use thiserror::Error;
 
+use crate::selection::shorten;
+
 /// An item of a list, without its quotes, and where it stood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
@@ -53,7 +55,8 @@ pub enum ListError {
     },
     /// Something other than a comma follows an item's closing quote.
     #[error(
-        "item {index} of the list goes on after its closing quote: `{found}` (column {column})"
+        "item {index} of the list goes on after its closing quote: `{}` (column {column})",
+        shorten(&found.to_string())
     )]
     AfterQuote {
         /// The item, from 1.

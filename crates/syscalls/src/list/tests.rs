@@ -148,6 +148,10 @@ fn garbage_after_a_closing_quote_is_named_with_its_column() {
         message("x,'a' 'b'"),
         "item 2 of the list goes on after its closing quote: `'` (column 7)"
     );
+    assert_eq!(
+        message("\"a\"\u{7}"),
+        "item 1 of the list goes on after its closing quote: `\\u{7}` (column 4)"
+    );
 }
 
 #[test]
