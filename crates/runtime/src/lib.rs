@@ -34,7 +34,7 @@ pub use following::ContainerOptions;
 pub use gadget::{OpenGadget, ReadyGadget, RunningGadget};
 pub use host::HostKernel;
 pub use inspect::{InfoEntry, describe_sources, inspect, sources_to_show};
-pub use load::{CallRow, Calls, MOST_CALLS, Row, RowKind, TextId, Wanted};
+pub use load::{CallRow, Calls, Row, RowKind, TextId, Wanted};
 pub use run::{Ending, RunOptions, run};
 pub use save::SaveOptions;
 pub use show::{ShowOptions, show};

@@ -15,7 +15,10 @@ use crate::show::{keep_containers, read_all};
 use crate::{Error, operators, replay};
 
 /// More calls than this are left out: with their texts they take a gigabyte.
-pub const MOST_CALLS: usize = 5_000_000;
+const MOST_CALLS: usize = 5_000_000;
+
+/// And those behind so many bytes of texts. A file of a few megabytes can hold more of them than there is memory.
+const MOST_BYTES: usize = 1 << 30;
 
 /// Which calls of a recording.
 #[derive(Debug, Clone, Default)]
@@ -32,7 +35,7 @@ pub struct Calls {
     /// Calls and notices.
     pub rows: Vec<Row>,
     texts: Vec<Arc<str>>,
-    /// Calls that were left out, being more than [`MOST_CALLS`].
+    /// Calls that were left out, being more than fit.
     pub left_out: u64,
     /// Parts of the file that could not be read.
     pub damaged_parts: u64,
@@ -155,12 +158,14 @@ struct Loader {
     calls: Calls,
     /// Texts that are there, since most come again and again.
     known: HashMap<Arc<str>, TextId>,
+    /// Of all texts.
+    bytes: usize,
     scratch: String,
 }
 
 impl Loader {
     fn take(&mut self, kind: &Kind, element: &Element) {
-        if self.calls.rows.len() >= MOST_CALLS {
+        if self.calls.rows.len() >= MOST_CALLS || self.bytes >= MOST_BYTES {
             self.calls.left_out += 1;
             return;
         }
@@ -223,6 +228,7 @@ impl Loader {
             return *id;
         }
         let text: Arc<str> = self.scratch.as_str().into();
+        self.bytes += text.len();
         // There are fewer texts than 6 for each of MOST_CALLS.
         let id = TextId(self.calls.texts.len() as u32);
         self.calls.texts.push(Arc::clone(&text));

@@ -116,6 +116,8 @@ impl Columns {
         let failed = add(number("failed", "8"))?;
         let times = TIMES.map(|name| {
             let spec = FieldSpec::new(format!("{name}_raw"), Kind::Uint64);
+            // Calls that never return take no time that anybody knows.
+            let spec = spec.annotated("formatters.duration.zero-is-unknown", "true");
             add(hidden(spec.tagged("type:gadget_duration")))
         });
         let [total, mean, p50, p90, p99, max] = times;

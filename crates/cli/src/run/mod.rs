@@ -262,14 +262,15 @@ fn destination(
     })
 }
 
+/// Columns of the terminal that a stream is; `None` if it is none. A terminal that does not know its size, as on serial
+/// lines, is taken for one of 80: it is one all the same, and must not get what a terminal acts on.
 pub(crate) fn terminal_width(stream: impl AsFd + IsTerminal) -> Option<u16> {
     if !stream.is_terminal() {
         return None;
     }
-    rustix::termios::tcgetwinsize(stream)
-        .ok()
-        .map(|size| size.ws_col)
-        .filter(|&columns| columns > 0)
+    let size = rustix::termios::tcgetwinsize(stream).ok();
+    let columns = size.map(|size| size.ws_col);
+    columns.filter(|&columns| columns > 0).or(Some(80))
 }
 
 /// Says early and in one sentence what the kernel would say late and in many.

@@ -3,7 +3,8 @@
 //! A formatter is found by the tag `type:<type>` of a field. Its text goes to a new field whose name is the annotation
 //! `formatters.<formatter>.target` or the field's own name without `_raw`; a field with neither stays as it is. The
 //! annotation `formatters.<formatter>.at-least` names a boolean field of the same data source: where it is true the
-//! number is only a lower bound, and `≥` stands before the text. To add a formatter, add a row to `FORMATTERS`. Structures
+//! number is only a lower bound, and `≥` stands before the text. With `formatters.<formatter>.zero-is-unknown: true` the text of
+//! 0 is empty. To add a formatter, add a row to `FORMATTERS`. Structures
 //! (network endpoints) need members and are not among them yet.
 
 mod scratch;
@@ -112,6 +113,7 @@ struct Job {
     target: Arc<Field>,
     /// Says whether the number is a lower bound.
     at_least: Option<Arc<Field>>,
+    zero_is_unknown: bool,
     write: JobWrite,
 }
 
@@ -195,6 +197,9 @@ fn job(
         source: Arc::clone(field),
         target,
         at_least: at_least(source, field, formatter.name),
+        zero_is_unknown: field
+            .annotation(&format!("formatters.{}.zero-is-unknown", formatter.name))
+            .is_some_and(|value| value == "true"),
         write,
     }))
 }
@@ -225,6 +230,10 @@ impl Job {
             return;
         };
         scratch.clear();
+        if bits == 0 && self.zero_is_unknown {
+            let _ = self.target.set_bytes(element, scratch.as_bytes());
+            return;
+        }
         let is_set = |flag: &Arc<Field>| flag.value(element).is_ok_and(|bits| bits != 0);
         if self.at_least.as_ref().is_some_and(is_set) {
             scratch.push("≥");

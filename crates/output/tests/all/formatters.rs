@@ -81,6 +81,29 @@ fn a_lower_bound_is_marked() {
 }
 
 #[test]
+fn a_zero_that_is_unknown_has_no_text() {
+    let yaml = "datasources: {ds: {fields: {took_raw: {annotations: {formatters.duration.zero-is-unknown: true}}}}}";
+    let ds = source("ds", Shape::Single, yaml);
+    for name in ["took_raw", "other_raw"] {
+        ds.add_field(typed(name, Kind::Uint64, "gadget_duration"))
+            .unwrap();
+    }
+    formatters::attach(&ds, &context()).unwrap();
+    let (_output, memory) = attach(std::slice::from_ref(&ds), &settings("json", "", None)).unwrap();
+    for ns in [0u64, 15] {
+        let values = [("took_raw", ns.into()), ("other_raw", ns.into())];
+        emit(&ds, vec![element(&ds, &values)]);
+    }
+    let expected = concat!(
+        r#"{"other":"0ns","other_raw":0,"took":"","took_raw":0}"#,
+        "\n",
+        r#"{"other":"15ns","other_raw":15,"took":"15ns","took_raw":15}"#,
+        "\n"
+    );
+    assert_eq!(memory.text(), expected);
+}
+
+#[test]
 fn fields_of_other_kinds_stay_as_they_are() {
     let ds = source("ds", Shape::Single, "");
     ds.add_field(typed("a_raw", Kind::Uint8, "gadget_errno"))

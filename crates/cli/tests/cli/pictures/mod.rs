@@ -7,13 +7,14 @@ mod view;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use gizmo_model::field::FieldSpec;
 use gizmo_model::{DataSource, Field, Kind, Packet, Shape};
 use gizmo_recording::{Header, Host, Packer, Writer};
 
-use crate::support::{BINARY, Gizmo};
+use crate::support::{BINARY, Gizmo, Ran};
 
 /// 2023-11-14T22:13:20Z.
 const TIME_NS: u64 = 1_700_000_000_000_000_000;
@@ -285,6 +286,28 @@ pub fn reader(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+#[test]
+fn a_terminal_gets_nothing_that_is_not_for_it() {
+    let gizmo = Gizmo::new();
+    let file = recording(&gizmo, few());
+    for mode in ["html", "perfetto"] {
+        let command = format!("{BINARY} show {} -o {mode}", file.display());
+        // The terminal that `script` makes does not know its size when nobody has one.
+        let mut script = Command::new("script");
+        let ran = Ran::of(
+            script
+                .args(["-qec", &command, "/dev/null"])
+                .stdin(Stdio::null()),
+        );
+        let said = ran.stdout();
+        assert_eq!(ran.code, Some(1), "{said}");
+        assert!(
+            said.contains(&format!("`{mode}` is nothing for a terminal")),
+            "{said}"
+        );
+    }
 }
 
 #[test]

@@ -192,7 +192,7 @@ fn a_terminal_is_given_back_when_the_viewer_is_killed() {
     viewer.press(&["G"]);
     viewer.selects("0.002999");
     viewer.press(&["PageUp", "Home", "NPage", "Right"]);
-    viewer.shows("fd=3)");
+    viewer.shows("cat 7  =3)");
     let pid = viewer.tmux(&["display-message", "-p", "#{pane_pid}"]);
     let killed = Command::new("pkill")
         .args(["-TERM", "-P", pid.trim(), "gizmo"])
