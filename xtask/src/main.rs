@@ -24,6 +24,7 @@ Usage: cargo xtask COMMAND
   test             set up, then every test: those without and those with root
   test --full      the same, with floods, churn and numbers of containers at full length
   test --no-root   only the tests that need neither root nor kernel features
+  test --root      only the others
   test-vm          the recorder's root tests on other kernels, in virtual machines [--kernel 5.10|6.1|6.12|all] [FILTER]...
   bench overhead   what a system call costs under Gizmo and under other tools [--json] [--rounds N]
   bench dump       how fast a full ring becomes JSON, and what memory it takes [--json] [--records N] [--budget SIZE]
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(test::Extent::All),
         ["test", "--full"] => test::run(test::Extent::Full),
         ["test", "--no-root"] => test::run(test::Extent::NoRoot),
+        ["test", "--root"] => test::run(test::Extent::Root),
         ["tables"] => tables::run(),
         ["test-vm", words @ ..] => vm::run(words),
         ["bench", "overhead", flags @ ..] => bench::overhead::run(flags),
