@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use gizmo_runtime::{Difference, Profile, Side, What, compare};
+use gizmo_runtime::{Difference, Profile, Wanted, What, compare};
 
+use crate::calls::CallsFlag;
 use crate::logging::escape_json;
 use crate::table::{cell, render};
 
@@ -32,15 +33,8 @@ pub(crate) struct DiffArgs {
     /// Only what this container has done; given twice, the first counts for A and the second for B
     #[arg(short, long, value_name = "NAME")]
     container: Vec<String>,
-    /// Only these system calls, in the language of `gizmo run traceloop --syscall-filters`
-    #[arg(
-        long,
-        value_name = "EXPRESSION",
-        default_value = "",
-        hide_default_value = true,
-        allow_hyphen_values = true
-    )]
-    syscall_filters: String,
+    #[command(flatten)]
+    calls: CallsFlag,
     /// Form of the list
     #[arg(short, long, value_name = "MODE", default_value = "columns", value_parser = ["columns", "json", "jsonpretty"])]
     output: String,
@@ -62,10 +56,7 @@ pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<()> {
         }
         _ => bail!("-c is given twice at most"),
     };
-    let [a, b] = containers.map(|containers| Side {
-        containers,
-        calls: args.syscall_filters.clone(),
-    });
+    let [a, b] = containers.map(|containers| args.calls.wanted(&containers));
     let a = read(&args.a, &a)?;
     let b = read(args.b.as_deref().unwrap_or(&args.a), &b)?;
     let differences = compare(&a, &b);
@@ -96,10 +87,10 @@ pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<()> {
     }
 }
 
-fn read(path: &Path, side: &Side) -> anyhow::Result<Profile> {
+fn read(path: &Path, wanted: &Wanted) -> anyhow::Result<Profile> {
     let of = || format!("recording `{}`", path.display());
     let file = File::open(path).with_context(of)?;
-    Profile::read(BufReader::new(file), side).with_context(of)
+    Profile::read(BufReader::new(file), wanted).with_context(of)
 }
 
 fn row(difference: &Difference) -> [String; 5] {

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod calls;
 mod containers;
 mod context;
 mod diff;

@@ -12,6 +12,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 use gizmo_model::params::ParamValues;
 use gizmo_runtime::{ShowOptions, SummaryBy};
 
+use crate::calls::WantedFlags;
 use crate::run::{self, flags, settings, terminal_width};
 
 pub(crate) const HELP: &str = "\
@@ -27,25 +28,8 @@ pub(crate) struct ShowArgs {
     /// Say what is in the recording instead of showing it; -o json for programs
     #[arg(long)]
     info: bool,
-    /// Only events of containers with these names: a,b; !a leaves one out
-    #[arg(
-        short = 'c',
-        long = "containername",
-        alias = "runtime-containername",
-        value_name = "NAMES",
-        default_value = "",
-        hide_default_value = true
-    )]
-    containers: String,
-    /// Only these system calls, in the language of `gizmo run traceloop --syscall-filters`
-    #[arg(
-        long,
-        value_name = "EXPRESSION",
-        default_value = "",
-        hide_default_value = true,
-        allow_hyphen_values = true
-    )]
-    syscall_filters: String,
+    #[command(flatten)]
+    wanted: WantedFlags,
     /// Count the calls instead of showing them: of each container, process or thread
     #[arg(long, value_name = "BY", num_args = 0..=1, require_equals = true, default_missing_value = "container")]
     summary: Option<SummaryBy>,
@@ -103,8 +87,7 @@ pub(crate) fn run(args: &ShowArgs) -> anyhow::Result<()> {
     } else {
         let options = ShowOptions {
             values: values.clone(),
-            containers: args.containers.clone(),
-            calls: args.syscall_filters.clone(),
+            wanted: args.wanted.wanted(),
             summary: args.summary,
             output: settings,
             writer: Box::new(io::stdout()),

@@ -4,18 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gizmo_model::{DataSource, Element, Field, Flow, Payload, Subscription};
+use gizmo_model::{Element, Field};
 use gizmo_output::calls::{self, Fields};
 use gizmo_recording::Recording;
-use gizmo_syscalls::decode::Outcome;
 use gizmo_syscalls::expression::{Duration, is_path};
 use gizmo_syscalls::latency::bucket;
 use gizmo_syscalls::stats::CallStats;
 use gizmo_syscalls::{decode, errno};
 use serde::Serialize;
 
-use crate::show::{keep_containers, read_all};
-use crate::{Error, operators, replay};
+use crate::wanted::{Wanted, emit_all};
+use crate::{Error, operators};
 
 /// Names of calls, and paths, that are kept; a file may have any number.
 const MOST_CALLS: usize = 20_000;
@@ -29,15 +28,6 @@ const FEWEST_TIMES: u64 = 10;
 
 /// Durations differ when so many buckets lie between them: a factor of two.
 const FAR_BUCKETS: usize = 8;
-
-/// Which calls of a recording are meant.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Side {
-    /// Names of containers, as [`crate::ShowOptions::containers`].
-    pub containers: String,
-    /// An expression, as [`crate::ShowOptions::calls`].
-    pub calls: String,
-}
 
 /// What somebody has done.
 #[derive(Debug, Default)]
@@ -85,40 +75,24 @@ impl Profile {
     ///
     /// # Errors
     /// The file is no recording, cannot be read, or has nothing that is meant.
-    pub fn read(input: impl Read, side: &Side) -> Result<Self, Error> {
+    pub fn read(input: impl Read, wanted: &Wanted) -> Result<Self, Error> {
         let mut recording = Recording::open(input)?;
         let sources = recording.sources();
-        for source in &sources {
-            keep_containers(source, &side.containers)?;
-        }
-        let architecture = recording.header().host.architecture.clone();
-        replay::keep_calls(&sources, &side.calls, &architecture)?;
-        let profile = Arc::new(Mutex::new(Self::default()));
+        wanted.keep(&recording, &sources)?;
+        let profile = Arc::<Mutex<Self>>::default();
         let mut is_used = false;
         for source in &sources {
             if let Some(fields) = Fields::find(source) {
                 is_used = true;
-                let profile = Arc::clone(&profile);
-                let count = move |_: &DataSource, payload: Payload<'_>| {
-                    if let Payload::Element(element) = payload {
-                        let mut profile = profile.lock().unwrap_or_else(PoisonError::into_inner);
-                        profile.count(&fields, element);
-                    }
-                    Flow::Discard
-                };
-                source.subscribe(Subscription::Element, operators::COUNTER_PRIORITY, count)?;
+                operators::consume(source, &profile, move |profile, element| {
+                    profile.count(&fields, element);
+                })?;
             }
         }
         if !is_used {
             return Err(Error::NoCalls);
         }
-        let damaged_parts = read_all(&mut recording, |packets| {
-            for packet in packets {
-                let (source, packet) = packet?;
-                source.emit(packet)?;
-            }
-            Ok(true)
-        })?;
+        let damaged_parts = emit_all(&mut recording)?;
         let mut profile = profile.lock().unwrap_or_else(PoisonError::into_inner);
         profile.damaged_parts = damaged_parts;
         Ok(std::mem::take(&mut profile))
@@ -129,11 +103,7 @@ impl Profile {
             let bytes = field.text(element).unwrap_or_default();
             String::from_utf8_lossy(bytes).into_owned()
         };
-        let outcome = fields.outcome(element);
-        let result = match outcome {
-            Outcome::Returned(result) => Some(result),
-            Outcome::NeverReturns | Outcome::Killed | Outcome::Unfinished => None,
-        };
+        let result = fields.outcome(element).result();
         let duration = match fields.duration(element) {
             Some(Duration::Exactly(ns)) => Some(ns),
             Some(Duration::AtLeast(_)) | None => None,

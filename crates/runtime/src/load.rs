@@ -4,30 +4,21 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gizmo_model::{DataSource, Element, Field, Flow, Payload, Subscription};
+use gizmo_model::{Element, Field};
 use gizmo_output::calls::{Fields, Remark};
 use gizmo_output::escape;
 use gizmo_recording::Recording;
-use gizmo_syscalls::decode::Outcome;
+use gizmo_syscalls::errno;
 use gizmo_syscalls::expression::Duration;
 
-use crate::show::{keep_containers, read_all};
-use crate::{Error, operators, replay};
+use crate::wanted::{Wanted, emit_all};
+use crate::{Error, operators};
 
 /// More calls than this are left out: with their texts they take a gigabyte.
 const MOST_CALLS: usize = 5_000_000;
 
 /// And those behind so many bytes of texts. A file of a few megabytes can hold more of them than there is memory.
 const MOST_BYTES: usize = 1 << 30;
-
-/// Which calls of a recording.
-#[derive(Debug, Clone, Default)]
-pub struct Wanted {
-    /// Names of the containers that are meant; all when it is empty.
-    pub containers: String,
-    /// Which system calls are meant, in the language of traceloop's filter; all when it is empty.
-    pub calls: String,
-}
 
 /// Calls, and what is said about them, in the order in which they began. No text has anything that a terminal would act on.
 #[derive(Debug, Default)]
@@ -100,40 +91,25 @@ impl Calls {
     pub fn load(input: impl Read, wanted: &Wanted) -> Result<Self, Error> {
         let mut recording = Recording::open(input)?;
         let sources = recording.sources();
-        for source in &sources {
-            keep_containers(source, &wanted.containers)?;
-        }
-        let architecture = recording.header().host.architecture.clone();
-        replay::keep_calls(&sources, &wanted.calls, &architecture)?;
-        let loader = Arc::new(Mutex::new(Loader::default()));
+        wanted.keep(&recording, &sources)?;
+        let loader = Arc::<Mutex<Loader>>::default();
         let mut has_calls = false;
         for source in &sources {
-            let kind = match (Fields::find(source), Remark::find(source)) {
-                (Some(fields), _) => Kind::Calls(fields),
-                (None, Some(remark)) => Kind::Notices(remark),
-                (None, None) => continue,
-            };
-            has_calls |= matches!(kind, Kind::Calls(_));
-            let loader = Arc::clone(&loader);
-            let take = move |_: &DataSource, payload: Payload<'_>| {
-                if let Payload::Element(element) = payload {
-                    let mut loader = loader.lock().unwrap_or_else(PoisonError::into_inner);
-                    loader.take(&kind, element);
-                }
-                Flow::Discard
-            };
-            source.subscribe(Subscription::Element, operators::COUNTER_PRIORITY, take)?;
+            if let Some(fields) = Fields::find(source) {
+                has_calls = true;
+                operators::consume(source, &loader, move |loader, element| {
+                    loader.take(|loader| loader.call(&fields, element));
+                })?;
+            } else if let Some(remark) = Remark::find(source) {
+                operators::consume(source, &loader, move |loader, element| {
+                    loader.take(|loader| loader.notice(&remark, element));
+                })?;
+            }
         }
         if !has_calls {
             return Err(Error::NoCalls);
         }
-        let damaged_parts = read_all(&mut recording, |packets| {
-            for packet in packets {
-                let (source, packet) = packet?;
-                source.emit(packet)?;
-            }
-            Ok(true)
-        })?;
+        let damaged_parts = emit_all(&mut recording)?;
         let mut loader = loader.lock().unwrap_or_else(PoisonError::into_inner);
         let mut calls = std::mem::take(&mut loader.calls);
         calls.damaged_parts = damaged_parts;
@@ -148,11 +124,6 @@ impl Calls {
     }
 }
 
-enum Kind {
-    Calls(Fields),
-    Notices(Remark),
-}
-
 #[derive(Default)]
 struct Loader {
     calls: Calls,
@@ -164,15 +135,12 @@ struct Loader {
 }
 
 impl Loader {
-    fn take(&mut self, kind: &Kind, element: &Element) {
+    fn take(&mut self, make: impl FnOnce(&mut Self) -> Row) {
         if self.calls.rows.len() >= MOST_CALLS || self.bytes >= MOST_BYTES {
             self.calls.left_out += 1;
             return;
         }
-        let row = match kind {
-            Kind::Calls(fields) => self.call(fields, element),
-            Kind::Notices(remark) => self.notice(remark, element),
-        };
+        let row = make(self);
         self.calls.rows.push(row);
     }
 
@@ -195,16 +163,11 @@ impl Loader {
                 None => self.text(b""),
             },
         };
-        let result = match fields.outcome(element) {
-            Outcome::Returned(result) => Some(result),
-            _ => None,
-        };
+        let result = fields.outcome(element).result();
         Row {
             start_ns: number(&fields.timestamp),
             duration: fields.duration(element),
-            has_failed: result
-                .and_then(gizmo_syscalls::errno::from_return)
-                .is_some(),
+            has_failed: result.and_then(errno::from_return).is_some(),
             what: RowKind::Call(what),
         }
     }

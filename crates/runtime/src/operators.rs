@@ -1,7 +1,7 @@
 //! What stands between those who emit and those who read: the same for a gadget that runs and for a recording that is shown.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gizmo_model::params::ParamValues;
 use gizmo_model::{DataSource, Element, Flow, Payload, Subscription};
@@ -15,7 +15,7 @@ use crate::{Error, HostKernel};
 pub(crate) const PRIORITY: i32 = filter::PRIORITY - 1;
 
 /// Behind the filter: what is counted is not shown.
-pub(crate) const COUNTER_PRIORITY: i32 = filter::PRIORITY + 1;
+const COUNTER_PRIORITY: i32 = filter::PRIORITY + 1;
 
 /// What formatters need to know of this host, whose events have boot times.
 pub(crate) fn context(kernel: &HostKernel) -> Context {
@@ -71,6 +71,26 @@ pub(crate) fn keep_only(
         _ => Flow::Continue,
     };
     Ok(source.subscribe(Subscription::Element, PRIORITY, test)?)
+}
+
+/// Gives elements that the filter has let through to a function, instead of those who print.
+///
+/// # Errors
+/// The data source cannot be subscribed to.
+pub(crate) fn consume<T: Send + 'static>(
+    source: &DataSource,
+    consumer: &Arc<Mutex<T>>,
+    take: impl Fn(&mut T, &Element) + Send + Sync + 'static,
+) -> Result<(), Error> {
+    let consumer = Arc::clone(consumer);
+    let take = move |_: &DataSource, payload: Payload<'_>| {
+        if let Payload::Element(element) = payload {
+            let mut consumer = consumer.lock().unwrap_or_else(PoisonError::into_inner);
+            take(&mut consumer, element);
+        }
+        Flow::Discard
+    };
+    Ok(source.subscribe(Subscription::Element, COUNTER_PRIORITY, take)?)
 }
 
 /// The rules by data source; the empty name is for all.

@@ -5,11 +5,12 @@ use std::io::Read;
 use std::sync::Arc;
 
 use gizmo_model::{DataSource, Element, Field};
+use gizmo_output::calls::CONTAINER_FIELD;
 use gizmo_recording::{Header, Recording};
 use serde::Serialize;
 
 use crate::Error;
-use crate::show::{CONTAINER_FIELD, read_all};
+use crate::wanted::read_all;
 
 /// Names of containers that are told; hostile files may have any number.
 const MAX_CONTAINERS: usize = 1000;

@@ -5,14 +5,13 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gizmo_model::field::FieldSpec;
-use gizmo_model::{DataSource, Element, Field, Flow, Kind, Packet, Payload, Shape, Subscription};
+use gizmo_model::{DataSource, Element, Field, Kind, Packet, Shape};
 use gizmo_output::calls::Fields;
 use gizmo_syscalls::decode::Outcome;
 use gizmo_syscalls::expression::Duration;
 use gizmo_syscalls::stats::CallStats;
 use tracing::warn;
 
-use crate::show::CONTAINER_FIELD;
 use crate::{Error, operators};
 
 /// The data source of statistics.
@@ -196,17 +195,9 @@ impl Tally {
                 continue;
             };
             is_used = true;
-            let rows = Arc::clone(&tally.rows);
-            let container = source.field(CONTAINER_FIELD);
-            let count = move |_: &DataSource, payload: Payload<'_>| {
-                let Payload::Element(element) = payload else {
-                    return Flow::Continue;
-                };
-                let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
-                rows.count(&fields, container.as_deref(), by, element);
-                Flow::Discard
-            };
-            source.subscribe(Subscription::Element, operators::COUNTER_PRIORITY, count)?;
+            operators::consume(source, &tally.rows, move |rows, element| {
+                rows.count(&fields, by, element);
+            })?;
         }
         match is_used {
             true => Ok(tally),
@@ -249,13 +240,7 @@ impl Tally {
 }
 
 impl Rows {
-    fn count(
-        &mut self,
-        fields: &Fields,
-        container: Option<&Field>,
-        by: SummaryBy,
-        element: &Element,
-    ) {
+    fn count(&mut self, fields: &Fields, by: SummaryBy, element: &Element) {
         let outcome = fields.outcome(element);
         if outcome == Outcome::Unfinished {
             return;
@@ -263,7 +248,7 @@ impl Rows {
         let text = |field: &Field| field.text(element).unwrap_or_default().to_vec();
         let number = |field: &Field| field.value(element).unwrap_or_default() as u32;
         let key = Key {
-            container: container.map(text).unwrap_or_default(),
+            container: fields.container.as_deref().map(text).unwrap_or_default(),
             pid: if by == SummaryBy::Container {
                 0
             } else {
@@ -281,15 +266,9 @@ impl Rows {
             self.uncounted += 1;
             return;
         }
-        let result = match outcome {
-            Outcome::Returned(result) => Some(result),
-            Outcome::NeverReturns | Outcome::Unfinished | Outcome::Killed => None,
-        };
-        let duration = fields.duration(element).map(|duration| match duration {
-            Duration::Exactly(ns) | Duration::AtLeast(ns) => ns,
-        });
+        let duration = fields.duration(element).map(Duration::ns);
         let (stats, comm) = self.rows.entry(key).or_default();
-        stats.add(result, duration);
+        stats.add(outcome.result(), duration);
         *comm = text(&fields.comm);
     }
 }

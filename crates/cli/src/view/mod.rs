@@ -18,6 +18,8 @@ use tracing::subscriber::{NoSubscriber, with_default};
 
 use state::View;
 
+use crate::calls::WantedFlags;
+
 pub(crate) const HELP: &str = "\
 Keys: arrows, PgUp, PgDn, Home and End move; Enter shows a call with all its arguments; / searches, n and N find the next and the one \
 before; f asks for a filter; e and E go to the next error and the one before, s and S to slow calls; ? lists the keys; q ends.";
@@ -28,24 +30,8 @@ pub(crate) struct ViewArgs {
     /// The recording
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Only events of containers with these names: a,b; !a leaves one out
-    #[arg(
-        short = 'c',
-        long = "containername",
-        value_name = "NAMES",
-        default_value = "",
-        hide_default_value = true
-    )]
-    containers: String,
-    /// Only these system calls at first, in the language of `gizmo run traceloop --syscall-filters`
-    #[arg(
-        long,
-        value_name = "EXPRESSION",
-        default_value = "",
-        hide_default_value = true,
-        allow_hyphen_values = true
-    )]
-    syscall_filters: String,
+    #[command(flatten)]
+    wanted: WantedFlags,
 }
 
 /// `gizmo view`.
@@ -56,10 +42,7 @@ pub(crate) fn run(args: &ViewArgs) -> anyhow::Result<()> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         bail!("`gizmo view` needs a terminal; `gizmo show` prints a recording");
     }
-    let mut wanted = Wanted {
-        containers: args.containers.clone(),
-        calls: args.syscall_filters.clone(),
-    };
+    let mut wanted = args.wanted.wanted();
     let calls = load(&args.file, &wanted)?;
     let mut view = View::new(&args.file.to_string_lossy(), &wanted.calls, calls);
     // Whoever ends us shall find his terminal as it was. In raw mode Ctrl-C is a key.

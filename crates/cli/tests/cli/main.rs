@@ -16,6 +16,7 @@ mod manifest;
 mod misuse;
 mod phases;
 mod pictures;
+mod recording_file;
 mod root;
 mod show;
 mod support;

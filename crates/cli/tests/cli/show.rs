@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use gizmo_model::field::FieldSpec;
 use gizmo_model::{DataSource, Kind, Packet, Shape};
-use gizmo_recording::{Header, Host, Packer, Writer};
+use gizmo_recording::{Header, Host};
 use serde_json::{Value, json};
 
+use crate::recording_file::RecordingFile;
 use crate::support::{Gizmo, Ran};
 
 /// Text that clears the screen, and turns the direction of what follows.
@@ -64,33 +65,24 @@ fn recording(gizmo: &Gizmo) -> PathBuf {
         .add_field(FieldSpec::new("message", Kind::String))
         .unwrap();
 
-    let path = gizmo.path("calls.gzr");
-    let mut writer = Writer::begin(File::create(&path).unwrap(), &header()).unwrap();
-    let mut packer = Packer::new([&calls, &losses]).unwrap();
-    let mut blocks = Vec::new();
+    let mut file = RecordingFile::begin(gizmo.path("calls.gzr"), &header(), &[&calls, &losses]);
     for (number, name, what) in CALLS {
         let mut element = calls.new_element();
         time.set_value(&mut element, TIME_NS + number).unwrap();
         pid.set_value(&mut element, number).unwrap();
         container.set_bytes(&mut element, name.as_bytes()).unwrap();
         call.set_bytes(&mut element, what.as_bytes()).unwrap();
-        packer
-            .push(0, &calls, &Packet::Single(element), &mut blocks)
-            .unwrap();
+        file.push(&calls, &Packet::Single(element));
         if number == 2 {
             let mut element = losses.new_element();
             lost.set_value(&mut element, 70).unwrap();
             reason.set_bytes(&mut element, b"overwritten").unwrap();
             message.set_bytes(&mut element, b"70 are missing").unwrap();
-            packer
-                .push(1, &losses, &Packet::Single(element), &mut blocks)
-                .unwrap();
+            file.push(&losses, &Packet::Single(element));
         }
-        packer.flush(&mut blocks);
+        file.end_block();
     }
-    blocks.extend(packer.end(TIME_NS + 2_500_000_000));
-    blocks.iter().for_each(|block| writer.write(block).unwrap());
-    path
+    file.end(TIME_NS + 2_500_000_000)
 }
 
 #[track_caller]

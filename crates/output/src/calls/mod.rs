@@ -18,6 +18,9 @@ use serde::Deserialize;
 
 use crate::value;
 
+/// The name of a container, in data sources that know one.
+pub const CONTAINER_FIELD: &str = "runtime.containerName";
+
 /// The fields of a call, as traceloop has them.
 pub struct Fields {
     /// When it began, ns of the clock that the formatters have turned it to.
@@ -70,7 +73,7 @@ impl Fields {
             tid: source.field("tid")?,
             uid: source.field("uid"),
             cpu: source.field("cpu"),
-            container: source.field("runtime.containerName"),
+            container: source.field(CONTAINER_FIELD),
             duration: source.field("duration_raw"),
             unfinished: source.field("unfinished"),
             at_least: source.field("at_least"),

@@ -72,6 +72,16 @@ pub enum Outcome {
     Killed,
 }
 
+impl Outcome {
+    /// What it returned, if it did.
+    pub fn result(self) -> Option<i64> {
+        match self {
+            Self::Returned(result) => Some(result),
+            Self::NeverReturns | Self::Unfinished | Self::Killed => None,
+        }
+    }
+}
+
 /// One recorded call.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {

@@ -95,14 +95,10 @@ impl Tally {
             self.uncounted += 1;
             return;
         }
-        let result = match outcome {
-            Outcome::Returned(result) => Some(result),
-            Outcome::NeverReturns | Outcome::Unfinished | Outcome::Killed => None,
-        };
         self.rows
             .entry((whose, kind))
             .or_default()
-            .add(result, duration_ns);
+            .add(outcome.result(), duration_ns);
         let name = self.names.entry(whose).or_default();
         if name.as_bytes() != comm {
             *name = String::from_utf8_lossy(comm).into_owned();

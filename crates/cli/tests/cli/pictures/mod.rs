@@ -5,15 +5,15 @@ mod perfetto;
 mod strace;
 mod view;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use gizmo_model::field::FieldSpec;
 use gizmo_model::{DataSource, Field, Kind, Packet, Shape};
-use gizmo_recording::{Header, Host, Packer, Writer};
+use gizmo_recording::{Header, Host};
 
+use crate::recording_file::RecordingFile;
 use crate::support::{BINARY, Gizmo, Ran};
 
 /// 2023-11-14T22:13:20Z.
@@ -213,28 +213,19 @@ fn recording(gizmo: &Gizmo, list: impl IntoIterator<Item = Call>) -> PathBuf {
         ..Header::default()
     };
     let path = gizmo.path("calls.gzr");
-    let mut writer = Writer::begin(File::create(&path).unwrap(), &header).unwrap();
-    let mut packer = Packer::new([&calls.source, &losses]).unwrap();
-    let mut blocks = Vec::new();
+    let mut file = RecordingFile::begin(path, &header, &[&calls.source, &losses]);
     for (place, call) in list.into_iter().enumerate() {
-        packer
-            .push(0, &calls.source, &calls.packet(&call), &mut blocks)
-            .unwrap();
+        file.push(&calls.source, &calls.packet(&call));
         if place == 0 {
             let mut element = losses.new_element();
             time.set_value(&mut element, TIME_NS + 500).unwrap();
             lost.set_value(&mut element, 70).unwrap();
             let text = format!("70 are missing {HOSTILE}");
             message.set_bytes(&mut element, text.as_bytes()).unwrap();
-            packer
-                .push(1, &losses, &Packet::Single(element), &mut blocks)
-                .unwrap();
+            file.push(&losses, &Packet::Single(element));
         }
     }
-    packer.flush(&mut blocks);
-    blocks.extend(packer.end(TIME_NS + 2_500_000_000));
-    blocks.iter().for_each(|block| writer.write(block).unwrap());
-    path
+    file.end(TIME_NS + 2_500_000_000)
 }
 
 /// One of everything.
