@@ -39,6 +39,7 @@ fn test(meaning: &Meaning, native: Abi, text: &str) {
         outcome: Outcome::Returned(-2),
         captures: &captures,
         args_known: true,
+        files: [None; 6],
     };
     let facts = Facts {
         call: &call,

@@ -38,6 +38,10 @@ impl Cgroup {
         Ok(Self { path, id, origin })
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn id(&self) -> u64 {
         self.id
     }

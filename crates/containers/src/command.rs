@@ -107,6 +107,9 @@ impl HeldCommand {
             name,
             mntns_id,
             cgroup_id: cgroup.as_ref().map_or(0, Cgroup::id),
+            cgroup_path: cgroup.as_ref().map_or_else(String::new, |cgroup| {
+                cgroup.path().to_string_lossy().into_owned()
+            }),
             ..Container::default()
         };
         debug!(?container, "command held");

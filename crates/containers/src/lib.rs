@@ -20,6 +20,7 @@ mod collection;
 mod command;
 mod host;
 mod launch;
+mod open_files;
 mod process;
 mod resolve;
 mod runtimes;
@@ -31,6 +32,7 @@ pub use collection::{Collection, CollectionOptions, ContainerEvent, Memory, Runt
 pub use command::{Command, CommandError, Ended, HeldCommand, wait_for_all};
 pub use host::HostRoot;
 pub use launch::{LAUNCH_COMMAND, launch};
+pub use open_files::{OpenFile, open_files};
 pub use process::{CgroupFacts, Namespaces, ProcessFacts};
 pub use resolve::{Resolved, resolve};
 pub use runtimes::{Protocol, RuntimeError, RuntimeKind, RuntimeOptions};

@@ -192,13 +192,13 @@ pub(crate) fn arguments(host: &HostRoot, pid: u32) -> io::Result<Vec<OsString>> 
 }
 
 /// Where the v2 hierarchy of the host is mounted, in the two places that distributions use.
-fn v2_mount(host: &HostRoot) -> Option<&'static str> {
+pub(crate) fn v2_mount(host: &HostRoot) -> Option<&'static str> {
     ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
         .into_iter()
         .find(|mount| host.kernel_path(mount).join("cgroup.controllers").exists())
 }
 
-fn read_proc(host: &HostRoot, pid: u32, file: &str) -> io::Result<String> {
+pub(crate) fn read_proc(host: &HostRoot, pid: u32, file: &str) -> io::Result<String> {
     let file = File::open(host.kernel_path(format!("/proc/{pid}/{file}")))?;
     let bytes = read_limited(file, MAX_PROC_BYTES)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use gizmo_containers::{HostRoot, OpenFile, open_files};
 use gizmo_model::config::Config;
 use gizmo_model::container::Container;
 use gizmo_model::field::FieldSpec;
 use gizmo_model::map::{BpfMap, Maps};
 use gizmo_model::{DataSource, DataSources, Field, Kind, Packet, Shape};
+use gizmo_syscalls::descriptors::AT_FDCWD;
 
 use crate::Error;
+use crate::host::boot_time_ns;
 
 /// Name of the map with which programs ask whether a mount namespace is selected (gadget-image.md 4.9).
 pub(crate) const FILTER_MAP: &str = "gadget_mntns_filter_map";
@@ -26,6 +29,8 @@ pub(crate) struct ContainerSource {
     name: Arc<Field>,
     container_config: Arc<Field>,
     starting: Arc<Field>,
+    /// If the gadget wants to know.
+    open_files: Option<Arc<Field>>,
 }
 
 impl ContainerSource {
@@ -46,6 +51,10 @@ impl ContainerSource {
             container_config: add("container_config", Kind::String)?,
             // An addition: the container's entry point has not been executed yet.
             starting: add("starting", Kind::Bool)?,
+            open_files: config
+                .get_bool("annotations.enable-open-files")
+                .then(|| add("open_files", Kind::String))
+                .transpose()?,
             source,
         }))
     }
@@ -67,6 +76,9 @@ impl ContainerSource {
             self.name.set_bytes(element, container.name.as_bytes())?;
             self.container_config
                 .set_bytes(element, container.config.as_bytes())?;
+            if let Some(field) = self.open_files.as_ref().filter(|_| event == "CREATED") {
+                field.set_bytes(element, open_files_text(container).as_bytes())?;
+            }
             self.starting.set_value(element, u64::from(is_starting))
         };
         if let Err(error) = set(&mut element) {
@@ -74,6 +86,27 @@ impl ContainerSource {
         }
         Ok(self.source.emit(Packet::Single(element))?)
     }
+}
+
+/// What a container's processes have open, as [`host-api-gizmo.md`](../../../docs/host-api-gizmo.md) describes it.
+fn open_files_text(container: &Container) -> String {
+    let begin = boot_time_ns();
+    let files = open_files(&HostRoot::from_env(), container);
+    let mut text = format!("{begin} {}\n", boot_time_ns());
+    for file in files {
+        let fd = file.fd.unwrap_or(AT_FDCWD);
+        let OpenFile {
+            pid,
+            start_ticks,
+            target,
+            ..
+        } = &file;
+        let ends_with_exec = u8::from(file.ends_with_exec);
+        text.push_str(&format!(
+            "{pid} {start_ticks} {fd} {ends_with_exec} {target}\n"
+        ));
+    }
+    text
 }
 
 /// Selects a container in the gadget's filter map, if its object has one.

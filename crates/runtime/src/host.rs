@@ -156,13 +156,19 @@ fn read_format(folder: &Path, name: &str, abi: Abi) -> Option<Vec<Parameter>> {
     tracefs::parse_format(&text)
 }
 
+/// The time of the clock that goes on during suspend, which eBPF programs read with `bpf_ktime_get_boot_ns`.
+pub(crate) fn boot_time_ns() -> i64 {
+    now(ClockId::Boottime)
+}
+
+fn now(clock: ClockId) -> i64 {
+    let time = clock_gettime(clock);
+    time.tv_sec
+        .saturating_mul(1_000_000_000)
+        .saturating_add(time.tv_nsec)
+}
+
 fn wall_clock_offset_ns() -> i64 {
-    let now = |clock| {
-        let time = clock_gettime(clock);
-        time.tv_sec
-            .saturating_mul(1_000_000_000)
-            .saturating_add(time.tv_nsec)
-    };
     let samples = (0..CLOCK_SAMPLES).map(|_| {
         let before = now(ClockId::Boottime);
         let wall = now(ClockId::Realtime);

@@ -114,6 +114,7 @@ impl Judge {
             outcome: fields.outcome(element),
             captures: &captures,
             args_known: kind.needs_args,
+            files: [None; 6],
         };
         kind.checks.pass(&Facts {
             call: &call,

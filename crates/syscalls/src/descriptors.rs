@@ -1,18 +1,21 @@
 //! What the descriptors of processes refer to, as far as their calls tell it.
 //!
 //! Owns the rules: which calls open, duplicate, rename and close descriptors, and what becomes of all of a process when it
-//! forks, executes and ends. It asks nobody: whoever knows what was open before the first call says so with
-//! [`Descriptors::seed`]. What is not known is `None` and never a guess, and after lost calls nothing is known.
+//! forks, executes and ends. It asks nobody: whoever knows what was open at some time says so with [`Descriptors::seed`].
+//! What is not known is `None` and never a guess, and after lost calls nothing is known.
 //!
-//! Targets read like the links in `/proc/PID/fd`, but as the calls named them: paths are not resolved, and a relative one is
-//! joined to its folder only if that is known. They hold what a traced program wrote: whoever shows them escapes them.
-//! Nothing uses this yet.
+//! Calls are told in the order in which they returned, and a descriptor is asked for as of the time at which a call began. So
+//! everything has the time since when it holds: what another thread has changed meanwhile is not known.
+//!
+//! Targets read like the links in `/proc/PID/fd`, but as the calls named them: paths are not resolved nor follow what is renamed, and
+//! a relative one is joined to its folder only if that is known. Of what has no path they say the kind: `pipe`, `socket` with its
+//! address, `anon_inode:[eventpoll]`. They hold what a traced program wrote: whoever shows them escapes them.
 
 mod effect;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::Abi;
@@ -23,130 +26,291 @@ pub use effect::{Effect, Flags};
 /// Processes that are followed at most, and descriptors of each: a kernel's usual limit. What is beyond is not known.
 const MOST: usize = 1024;
 
+/// Children that have not made a call, and those whose parents have not returned.
+const MOST_CHILDREN: usize = 256;
+
+/// Longer ones than the kernel takes (`PATH_MAX`) were joined again and again.
+const LONGEST_TARGET: usize = 4096;
+
 /// `O_CLOEXEC`, and every other flag of its kind (`SOCK_CLOEXEC`, `EPOLL_CLOEXEC`, …) but `FD_CLOEXEC`, on all our ABIs.
 const CLOEXEC: u64 = 0o2_000_000;
+/// The path is the folder of a file without a name. include/uapi/asm-generic/fcntl.h has it for all our ABIs.
+const O_TMPFILE: u64 = 0o20_000_000;
 /// include/uapi/linux/sched.h.
 const CLONE_FILES: u64 = 0x400;
 const CLONE_THREAD: u64 = 0x1_0000;
-const AT_FDCWD: i32 = -100;
+
+/// Stands for the current folder, in calls and in [`Descriptors`].
+pub const AT_FDCWD: i32 = -100;
+
+/// The unit of times in `/proc/PID/stat` (`USER_HZ`), which is good enough to tell two processes of one number apart.
+const TICK_NS: u64 = 10_000_000;
+
+/// A process, as it is when it makes a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// The number of its parent.
+    pub parent: u32,
+    /// When it was made.
+    pub born_boot_ns: u64,
+    /// Its parent, which has made it, waits until it executes or ends.
+    pub is_vforked: bool,
+}
+
+/// When something happened, ns of the boot clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// When it began.
+    pub begin: u64,
+    /// When it was over.
+    pub end: u64,
+}
+
+/// What somebody has read of a descriptor of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seed<'a> {
+    /// The process.
+    pub pid: u32,
+    /// When it was made, in ticks of 10 ms after the boot.
+    pub born_ticks: u64,
+    /// The descriptor, or [`AT_FDCWD`].
+    pub fd: i32,
+    /// Whether it is closed when the process executes another program.
+    pub ends_with_exec: bool,
+    /// What it refers to.
+    pub target: &'a str,
+}
 
 /// The descriptors of processes.
 #[derive(Debug, Default)]
 pub struct Descriptors {
     tables: BTreeMap<u32, Table>,
+    /// What children have that were not met yet.
+    forks: VecDeque<Fork>,
+    /// Those that were met before the call was told that made them.
+    orphans: VecDeque<Process>,
 }
 
-/// Those of one process.
+/// A call that has made a process.
+#[derive(Debug)]
+struct Fork {
+    parent: u32,
+    times: Times,
+    table: Table,
+}
+
+impl Fork {
+    fn has_made(&self, child: &Process) -> bool {
+        self.parent == child.parent
+            && (self.times.begin..=self.times.end).contains(&child.born_boot_ns)
+    }
+}
+
+/// The descriptors of one process.
 #[derive(Debug, Clone, Default)]
 struct Table {
-    open: BTreeMap<i32, Open>,
-    /// The current folder.
-    folder: Option<Arc<str>>,
+    born_ticks: u64,
+    /// What is closed has no target.
+    known: BTreeMap<i32, Known>,
+    /// Since when nothing else is known.
+    since: u64,
+    /// It has executed another program.
+    has_executed: bool,
+    /// Others change it, too, unseen.
+    is_shared: bool,
 }
 
+/// What is known of a descriptor.
 #[derive(Debug, Clone)]
-struct Open {
-    target: Arc<str>,
+struct Known {
+    target: Option<Arc<str>>,
+    since: u64,
     /// It is closed when the process executes another program.
     ends_with_exec: bool,
 }
 
 impl Descriptors {
-    /// What a descriptor referred to before the first call that is told.
-    pub fn seed(&mut self, pid: u32, fd: i32, target: &str, ends_with_exec: bool) {
-        let target = target.into();
-        let open = Open {
-            target,
-            ends_with_exec,
+    /// What a descriptor refers to, according to somebody who has looked at this time. Call it when everything was told that
+    /// returned before the end of that time, and nothing that did later.
+    pub fn seed(&mut self, seed: &Seed<'_>, read: Times) {
+        let fresh = Table {
+            born_ticks: seed.born_ticks,
+            ..Table::default()
         };
-        if let Some(table) = self.table(pid) {
-            table.put(fd, Some(open));
+        let Some(table) = self.table(seed.pid, fresh) else {
+            return;
+        };
+        // What a call has changed since then is no news any more.
+        let is_news = match table.known.get(&seed.fd) {
+            Some(known) => known.target.is_none() && known.since < read.begin,
+            None => table.since < read.begin,
+        };
+        if table.born_ticks == seed.born_ticks && is_news {
+            let target = Some(seed.target.into());
+            table.set(seed.fd, target, seed.ends_with_exec, read.end);
         }
     }
 
-    /// What a descriptor of a process refers to, if that is known.
-    pub fn target(&self, pid: u32, fd: i32) -> Option<&str> {
-        Some(&self.tables.get(&pid)?.open.get(&fd)?.target)
+    /// A process makes a call. Say so before anything else of the process is asked or told.
+    pub fn meet(&mut self, process: &Process) {
+        let born_ticks = process.born_boot_ns / TICK_NS;
+        let known = self.tables.get(&process.pid);
+        if known.is_some_and(|table| table.born_ticks == born_ticks) {
+            return;
+        }
+        let fork = self.forks.iter().position(|fork| fork.has_made(process));
+        let mut table = match fork.and_then(|at| self.forks.remove(at)) {
+            Some(fork) => fork.table,
+            // What the parent has opened since then is not the child's.
+            None if process.is_vforked => {
+                let mut table = self
+                    .tables
+                    .get(&process.parent)
+                    .cloned()
+                    .unwrap_or_default();
+                table
+                    .known
+                    .retain(|_, known| known.since <= process.born_boot_ns);
+                table
+            }
+            None => {
+                push(&mut self.orphans, *process);
+                Table::default()
+            }
+        };
+        table.born_ticks = born_ticks;
+        table.has_executed = false;
+        self.tables.remove(&process.pid);
+        self.table(process.pid, table);
     }
 
-    /// A process has ended, as [`Descriptors::follow`] learns only where it ended in a call.
-    pub fn end(&mut self, pid: u32) {
-        self.tables.remove(&pid);
+    /// What a descriptor of a process, or the current folder, referred to at a time, if that is known.
+    pub fn target(&self, pid: u32, fd: i32, at_ns: u64) -> Option<&Arc<str>> {
+        let table = self.tables.get(&pid).filter(|table| !table.is_shared)?;
+        let known = table.known.get(&fd)?;
+        known.target.as_ref().filter(|_| known.since <= at_ns)
     }
 
     /// Calls were lost: nothing is known any more.
     pub fn forget(&mut self) {
-        self.tables.clear();
+        *self = Self::default();
     }
 
-    /// A call of a process has returned. `child` is the process that it made, numbered like `pid`, if it made one and that
-    /// is known: what the call returned is a number of the caller's own namespace.
-    pub fn follow(
-        &mut self,
-        abi: Abi,
-        pid: u32,
-        child: Option<u32>,
-        effect: Effect,
-        call: &Call<'_>,
-    ) {
+    /// A call of a process that was met has returned.
+    pub fn follow(&mut self, abi: Abi, pid: u32, effect: Effect, call: &Call<'_>, times: Times) {
+        let Some(table) = self.tables.get_mut(&pid) else {
+            return;
+        };
         match (effect, call.outcome) {
             (Effect::Ends, _) | (_, Outcome::Killed) => drop(self.tables.remove(&pid)),
             (Effect::Forks { flags }, Outcome::Returned(1..)) => {
                 // If they are not known, what one of them opens the other may close.
                 let flags = word(abi, call, flags).unwrap_or(CLONE_FILES);
-                self.fork(pid, child, flags);
+                self.fork(pid, flags, times);
             }
             (effect, Outcome::Returned(returned @ 0..)) => {
-                if let Some(table) = self.table(pid) {
-                    table.follow(abi, effect, call, returned);
-                }
+                table.follow(abi, effect, call, returned, times);
             }
             // A connection that is not there yet has its address all the same.
             (Effect::Names { address }, Outcome::Returned(EINPROGRESS)) => {
-                if let Some(table) = self.table(pid) {
-                    table.name(abi, call, address);
-                }
+                table.name(abi, call, address, times);
             }
             _ => {}
         }
     }
 
-    fn fork(&mut self, pid: u32, child: Option<u32>, flags: u64) {
+    fn fork(&mut self, pid: u32, flags: u64, times: Times) {
+        let Some(table) = self.tables.get_mut(&pid) else {
+            return;
+        };
         if flags & CLONE_THREAD != 0 {
             return;
         }
-        let table = self.tables.get(&pid).cloned();
         // Two processes with one table: what one opens the other closes.
-        if flags & CLONE_FILES != 0 {
-            self.tables.remove(&pid);
-        } else if let (Some(child), Some(table)) = (child, table)
-            && let Some(place) = self.table(child)
+        table.is_shared |= flags & CLONE_FILES != 0;
+        let mut fork = Fork {
+            parent: pid,
+            times,
+            table: table.clone(),
+        };
+        // What other threads have changed meanwhile the child may have or not.
+        let is_older = |known: &Known| known.since <= times.begin;
+        fork.table.known.retain(|_, known| is_older(known));
+        let orphan = self.orphans.iter().position(|child| fork.has_made(child));
+        let Some(child) = orphan.and_then(|at| self.orphans.remove(at)) else {
+            push(&mut self.forks, fork);
+            return;
+        };
+        if let Some(table) = self.tables.get_mut(&child.pid)
+            && table.born_ticks == child.born_boot_ns / TICK_NS
         {
-            *place = table;
+            table.inherit(fork.table);
         }
     }
 
-    /// The table of a process, unless there are too many.
-    fn table(&mut self, pid: u32) -> Option<&mut Table> {
+    /// The table of a process, the given one if there is none yet and there are not too many.
+    fn table(&mut self, pid: u32, fresh: Table) -> Option<&mut Table> {
         let has_room = self.tables.len() < MOST || self.tables.contains_key(&pid);
-        has_room.then(|| self.tables.entry(pid).or_default())
+        has_room.then(|| self.tables.entry(pid).or_insert(fresh))
     }
+}
+
+/// Appends something; the oldest goes if there are too many.
+fn push<T>(queue: &mut VecDeque<T>, one: T) {
+    if queue.len() == MOST_CHILDREN {
+        queue.pop_front();
+    }
+    queue.push_back(one);
 }
 
 /// As a result: `-EINPROGRESS`, the same number on all our ABIs.
 const EINPROGRESS: i64 = -115;
 
 impl Table {
-    fn put(&mut self, fd: i32, open: Option<Open>) {
-        let has_room = self.open.len() < MOST || self.open.contains_key(&fd);
-        match open {
-            Some(open) if fd >= 0 && has_room => drop(self.open.insert(fd, open)),
-            _ => drop(self.open.remove(&fd)),
+    /// What its parent had, as far as it has not changed it since: the parent's call was told late.
+    fn inherit(&mut self, parent: Table) {
+        if self.since > 0 {
+            return;
+        }
+        self.is_shared |= parent.is_shared && !self.has_executed;
+        for (fd, known) in parent.known {
+            if !(self.has_executed && known.ends_with_exec) {
+                self.known.entry(fd).or_insert(known);
+            }
         }
     }
 
+    fn set(&mut self, fd: i32, target: Option<Arc<str>>, ends_with_exec: bool, since: u64) {
+        let has_room = self.known.len() < MOST || self.known.contains_key(&fd);
+        if has_room && (fd >= 0 || fd == AT_FDCWD) {
+            self.known.insert(
+                fd,
+                Known {
+                    target,
+                    since,
+                    ends_with_exec,
+                },
+            );
+        }
+    }
+
+    /// A call has changed a descriptor. If another has done so since it began, nobody knows which was the last.
+    fn put(&mut self, fd: i32, target: Option<Arc<str>>, ends_with_exec: bool, times: Times) {
+        let known = self.known.get(&fd);
+        let is_sure = known.is_none_or(|known| known.since <= times.begin);
+        self.set(fd, target.filter(|_| is_sure), ends_with_exec, times.end);
+    }
+
+    /// Nothing is known any more but the folder.
+    fn forget(&mut self, times: Times) {
+        self.known.retain(|fd, _| *fd == AT_FDCWD);
+        self.since = times.end;
+    }
+
     /// A call that did not fail.
-    fn follow(&mut self, abi: Abi, effect: Effect, call: &Call<'_>, returned: i64) {
+    fn follow(&mut self, abi: Abi, effect: Effect, call: &Call<'_>, returned: i64, times: Times) {
         let new = i32::try_from(returned).unwrap_or(-1);
         let number = |arg: usize| call.known_arg(arg).map(|raw| raw as u32 as i32);
         // What may be closed by an exec is not known after it.
@@ -158,15 +322,24 @@ impl Table {
                 flags,
             } => {
                 let folder = folder.map_or(Some(AT_FDCWD), number);
-                let target = folder.and_then(|folder| self.path(folder, text(call, path)?));
-                self.open(new, target, word(flags));
+                let target = folder.and_then(|folder| self.path(folder, text(call, path)?, times));
+                let flags = word(flags);
+                let target = match target {
+                    Some(folder) if flags & O_TMPFILE != 0 => {
+                        Some(format!("{folder}/(unnamed)").into())
+                    }
+                    target => target,
+                };
+                self.open(new, target, flags, times);
             }
-            Effect::Makes { what, flags } => self.open(new, Some(what.into()), word(flags)),
+            Effect::Makes { what, flags } => {
+                self.open(new, Some(what.into()), word(flags), times);
+            }
             Effect::MakesTwo { what, at, flags } => {
                 let both = bytes(call, at).and_then(|bytes| bytes.first_chunk::<8>());
                 let Some([a, b, c, d, e, f, g, h]) = both.copied() else {
                     // Which two is not known, so no others are either.
-                    self.open.clear();
+                    self.forget(times);
                     return;
                 };
                 for fd in [[a, b, c, d], [e, f, g, h]] {
@@ -174,101 +347,116 @@ impl Table {
                         true => i32::from_be_bytes(fd),
                         false => i32::from_le_bytes(fd),
                     };
-                    self.open(fd, Some(what.into()), word(flags));
+                    self.open(fd, Some(what.into()), word(flags), times);
                 }
             }
-            Effect::Duplicates { flags } => self.duplicate(number(0), new, word(flags)),
+            Effect::Duplicates { flags } => self.duplicate(number(0), new, word(flags), times),
             Effect::Controls => match number(1) {
-                Some(F_DUPFD) => self.duplicate(number(0), new, 0),
-                Some(F_DUPFD_CLOEXEC) => self.duplicate(number(0), new, CLOEXEC),
+                Some(F_DUPFD) => self.duplicate(number(0), new, 0, times),
+                Some(F_DUPFD_CLOEXEC) => self.duplicate(number(0), new, CLOEXEC, times),
                 Some(F_SETFD) => {
-                    let open = number(0).and_then(|fd| self.open.get_mut(&fd));
-                    if let Some(open) = open {
-                        open.ends_with_exec = word(Flags::In(2)) & FD_CLOEXEC != 0;
+                    let known = number(0).and_then(|fd| self.known.get_mut(&fd));
+                    if let Some(known) = known {
+                        known.ends_with_exec = word(Flags::In(2)) & FD_CLOEXEC != 0;
                     }
                 }
                 Some(_) => {}
-                None => self.open.clear(),
+                None => self.forget(times),
             },
-            Effect::Names { address } => self.name(abi, call, address),
+            Effect::Names { address } => self.name(abi, call, address, times),
             Effect::Closes => match number(0) {
-                Some(fd) => self.put(fd, None),
-                None => self.open.clear(),
+                Some(fd) => self.put(fd, None, false, times),
+                None => self.forget(times),
             },
-            Effect::ClosesRange => self.close_range(call),
-            Effect::Moves { path: Some(path) } => {
-                self.folder = text(call, path).and_then(|path| self.path(AT_FDCWD, path));
+            Effect::ClosesRange => self.close_range(call, times),
+            Effect::Moves { path } => {
+                let target = match path {
+                    Some(path) => {
+                        text(call, path).and_then(|path| self.path(AT_FDCWD, path, times))
+                    }
+                    None => number(0).and_then(|fd| self.at(fd, times).cloned()),
+                };
+                self.put(AT_FDCWD, target, false, times);
             }
-            Effect::Moves { path: None } => {
-                let open = number(0).and_then(|fd| self.open.get(&fd));
-                self.folder = open.map(|open| open.target.clone());
+            Effect::Executes if self.is_shared => {
+                self.has_executed = true;
+                self.forget(times);
+                self.is_shared = false;
             }
-            Effect::Executes => self.open.retain(|_, open| !open.ends_with_exec),
+            Effect::Executes => {
+                self.has_executed = true;
+                let ended = self.known.values_mut().filter(|known| known.ends_with_exec);
+                ended.for_each(|known| (known.target, known.since) = (None, times.end));
+            }
+            Effect::Delegates => self.is_shared = true,
             Effect::Forks { .. } | Effect::Ends => {}
         }
     }
 
-    fn open(&mut self, fd: i32, target: Option<Arc<str>>, flags: u64) {
-        let ends_with_exec = flags & CLOEXEC != 0;
-        self.put(
-            fd,
-            target.map(|target| Open {
-                target,
-                ends_with_exec,
-            }),
-        );
+    /// What a descriptor referred to when a call began.
+    fn at(&self, fd: i32, times: Times) -> Option<&Arc<str>> {
+        let known = self.known.get(&fd)?;
+        known.target.as_ref().filter(|_| known.since <= times.begin)
+    }
+
+    fn open(&mut self, fd: i32, target: Option<Arc<str>>, flags: u64, times: Times) {
+        self.put(fd, target, flags & CLOEXEC != 0, times);
     }
 
     /// `flags` are those of the new one.
-    fn duplicate(&mut self, from: Option<i32>, to: i32, flags: u64) {
+    fn duplicate(&mut self, from: Option<i32>, to: i32, flags: u64, times: Times) {
         // `dup2` of a descriptor to itself changes nothing.
         if from != Some(to) {
-            let target = from
-                .and_then(|from| self.open.get(&from))
-                .map(|open| open.target.clone());
-            self.open(to, target, flags);
+            let target = from.and_then(|from| self.at(from, times).cloned());
+            self.open(to, target, flags, times);
         }
     }
 
     /// A socket is called by what it is bound or connected to last.
-    fn name(&mut self, abi: Abi, call: &Call<'_>, place: usize) {
+    fn name(&mut self, abi: Abi, call: &Call<'_>, place: usize, times: Times) {
         let fd = call.known_arg(0).map(|raw| raw as u32 as i32);
-        let open = fd.and_then(|fd| self.open.get_mut(&fd));
-        if let (Some(open), Some(bytes)) = (open, bytes(call, place)) {
-            open.target = format!("socket:[{}]", address(abi, bytes)).into();
+        let known = fd.and_then(|fd| Some((fd, self.known.get(&fd)?.ends_with_exec)));
+        if let Some((fd, ends_with_exec)) = known {
+            let target = bytes(call, place);
+            let target = target.map(|bytes| format!("socket:[{}]", address(abi, bytes)).into());
+            self.put(fd, target, ends_with_exec, times);
         }
     }
 
-    fn close_range(&mut self, call: &Call<'_>) {
+    fn close_range(&mut self, call: &Call<'_>, times: Times) {
         let known = [0, 1, 2].map(|arg| call.known_arg(arg));
         let [Some(first), Some(last), Some(flags)] = known else {
-            self.open.clear();
+            self.forget(times);
             return;
         };
-        let is_meant = |fd: &i32| {
-            (u64::from(first as u32)..=u64::from(last as u32))
-                .contains(&u64::from(fd.cast_unsigned()))
-        };
-        if flags & CLOSE_RANGE_CLOEXEC != 0 {
-            let meant = self.open.iter_mut().filter(|(fd, _)| is_meant(fd));
-            meant.for_each(|(_, open)| open.ends_with_exec = true);
-        } else {
-            self.open.retain(|fd, _| !is_meant(fd));
+        let is_meant =
+            |fd: i32| u32::try_from(fd).is_ok_and(|fd| (first as u32..=last as u32).contains(&fd));
+        let meant: Vec<i32> = self
+            .known
+            .keys()
+            .copied()
+            .filter(|fd| is_meant(*fd))
+            .collect();
+        for fd in meant {
+            if flags & CLOSE_RANGE_CLOEXEC == 0 {
+                self.put(fd, None, false, times);
+            } else if let Some(known) = self.known.get_mut(&fd) {
+                known.ends_with_exec = true;
+            }
         }
     }
 
     /// A path as far as it is known where it begins.
-    fn path(&self, folder: i32, path: &str) -> Option<Arc<str>> {
+    fn path(&self, folder: i32, path: &str, times: Times) -> Option<Arc<str>> {
         if path.starts_with('/') {
             return Some(path.into());
         }
-        let begin = match folder {
-            AT_FDCWD => self.folder.as_ref(),
-            fd => self.open.get(&fd).map(|open| &open.target),
-        };
-        match begin {
+        match self.at(folder, times) {
             Some(begin) if path.is_empty() => Some(begin.clone()),
-            Some(begin) => Some(format!("{}/{path}", begin.trim_end_matches('/')).into()),
+            Some(begin) => {
+                let joined = format!("{}/{path}", begin.trim_end_matches('/'));
+                (joined.len() <= LONGEST_TARGET).then(|| joined.into())
+            }
             // In the current folder, whatever it is: as the call says.
             None => (folder == AT_FDCWD && !path.is_empty()).then(|| path.into()),
         }

@@ -47,7 +47,7 @@
 
 _Static_assert(sizeof(struct segment) == SEGMENT_BYTES, "a segment has no padding");
 _Static_assert(sizeof(struct record) == 24, "a record's header has no padding");
-_Static_assert(sizeof(struct thread_note) == 32, "a note has no padding");
+_Static_assert(sizeof(struct thread_note) == 48, "a note has no padding");
 _Static_assert(sizeof(struct loss_note) == 24, "a note has no padding");
 _Static_assert(sizeof(struct capture) == 4, "a capture's header has no padding");
 _Static_assert(sizeof(struct call_stats) == 48 + 8 * (STATS_BUCKETS + STATS_ERRORS), "statistics have no padding");

@@ -84,15 +84,26 @@ static __always_inline struct segment *segment_with_room(struct part *part)
 	return segment;
 }
 
-static __always_inline __u32 note_as(struct thread_note *note, __u64 segment, struct call_place *place, __u32 pid,
-				     __u32 uid, __u64 first, __u64 second)
+/* Whose child the process is, by which user space knows what it has inherited. */
+static __always_inline void note_birth(struct thread_note *note, struct task_struct *task)
+{
+	struct task_struct *leader = READ(task, group_leader);
+	struct task_struct *parent = READ(leader, real_parent);
+	note->born_boot_ns = READ(leader, start_boottime);
+	note->parent = READ(parent, tgid);
+	note->vforked = READ(leader, vfork_done) != NULL;
+}
+
+/* Whether something was written. */
+static __always_inline bool note_as(struct thread_note *note, __u64 segment, struct call_place *place, __u32 pid,
+				    __u32 uid, __u64 first, __u64 second)
 {
 	struct noted_thread *noted = &place->noted;
 	__u32 tid = place->call.tid;
 
 	if (noted->segment == segment && noted->tid == tid && noted->pid == pid && noted->uid == uid &&
 	    noted->comm[0] == first && noted->comm[1] == second)
-		return 0;
+		return false;
 	noted->segment = segment;
 	noted->tid = tid;
 	noted->pid = pid;
@@ -107,7 +118,7 @@ static __always_inline __u32 note_as(struct thread_note *note, __u64 segment, st
 	note->uid = uid;
 	((__u64 *)note->comm)[0] = first;
 	((__u64 *)note->comm)[1] = second;
-	return sizeof(*note);
+	return true;
 }
 
 /* Where the name must be read. A function, so that this takes no stack where it is not needed. */
@@ -117,7 +128,10 @@ static __noinline __u32 note_thread_old(struct thread_note *note, __u64 segment,
 	__u64 *comm = (__u64 *)task->comm;
 	__u64 first = read_kernel(comm, sizeof(first));
 	__u64 second = read_kernel(comm + 1, sizeof(second));
-	return note_as(note, segment, place, READ(task, tgid), uid_of(task), first, second);
+	if (!note_as(note, segment, place, READ(task, tgid), uid_of(task), first, second))
+		return 0;
+	note_birth(note, task);
+	return sizeof(*note);
 }
 
 /* Says whose records follow, unless the segment says so already. The number of bytes written. A function for the stack's sake. */
@@ -125,9 +139,12 @@ static __noinline __u32 note_thread(struct thread_note *note, __u64 segment, str
 					 struct task_struct *task)
 {
 	__u64 *comm = (__u64 *)task->comm;
-	if (HAS_5_13)
-		return note_as(note, segment, place, task->tgid, uid_of(task), comm[0], comm[1]);
-	return note_thread_old(note, segment, place, task);
+	if (!HAS_5_13)
+		return note_thread_old(note, segment, place, task);
+	if (!note_as(note, segment, place, task->tgid, uid_of(task), comm[0], comm[1]))
+		return 0;
+	note_birth(note, task);
+	return sizeof(*note);
 }
 
 /* Says in front of a record what could not be recorded before it. */

@@ -92,6 +92,8 @@ struct cred {
 	kuid_t uid; /* real */
 } KERNEL_VIEW;
 
+struct completion;
+
 struct task_struct {
 	struct thread_info thread_info;
 	void *stack;
@@ -109,6 +111,9 @@ struct task_struct {
 	unsigned int cpu;
 	unsigned long nvcsw; /* how often it has gone to sleep */
 	unsigned long long start_boottime;
+	struct task_struct *group_leader;
+	struct task_struct *real_parent;
+	struct completion *vfork_done; /* as long as the parent waits for it */
 } KERNEL_VIEW;
 
 struct task_struct___before_5_14 {

@@ -101,6 +101,9 @@ struct thread_note {
 	__u32 pid; /* process, i.e. thread group */
 	__u32 uid; /* real, as the initial namespace numbers it */
 	char comm[16];
+	__u64 born_boot_ns; /* when the process was made */
+	__u32 parent; /* process, at the time of this note */
+	__u32 vforked; /* the parent waits, at the time of this note */
 };
 
 /* So many calls could not be recorded since the record in front. */

@@ -29,7 +29,7 @@ fn limited(fixture: &Fixture) -> Command {
 /// All contents, as numbers and bytes without names.
 const RAW: &[&str] = &["-v", "-xx", "-X", "raw", "-s", "300"];
 /// All that strace knows.
-const NAMED: &[&str] = &["-v", "-x", "-s", "128"];
+const NAMED: &[&str] = &["-v", "-x", "-y", "-s", "128"];
 
 fn push_strace(command: &mut Command, fixture: &Fixture, style: &[&str]) -> PathBuf {
     let prefix = fixture.output("strace");

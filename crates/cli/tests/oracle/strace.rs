@@ -84,6 +84,11 @@ fn split_end(rest: &str) -> Option<(&str, &str)> {
 
 #[track_caller]
 fn parse_outcome(name: &str, result: &str) -> Outcome {
+    // What a descriptor refers to.
+    let result = match result.split_once('<') {
+        Some((number, _)) if number.bytes().all(|byte| byte.is_ascii_digit()) => number,
+        _ => result,
+    };
     let mut words = result.split(' ');
     let value = words.next().unwrap_or_default();
     let next = words.next();
@@ -117,6 +122,7 @@ fn lines_become_calls() {
     let outcome = |line| parse_line(line).expect("a call").outcome;
     assert_eq!(outcome("[  12] brk(NULL) = 0x1000"), Outcome::Value(0x1000));
     assert_eq!(outcome("[  95] umask(0) = 022"), Outcome::Value(0o22));
+    assert_eq!(outcome("[   2] open(1) = 3</a b>"), Outcome::Value(3));
     assert_eq!(outcome("[ 231] exit_group(0) = ?"), Outcome::NeverReturns);
     assert_eq!(outcome("[  34] pause( <unfinished ...>"), Outcome::Unseen);
     assert_eq!(outcome("[  34] pause() = -1"), Outcome::Unseen);

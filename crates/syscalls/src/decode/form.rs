@@ -8,6 +8,7 @@ use super::constants::Group;
 use super::number::{
     Class, address, class, decimal, digits, hex, masked, octal, signed, word_bits,
 };
+use crate::descriptors::AT_FDCWD;
 use crate::{Abi, Parameter};
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub(super) enum Meaning {
     Pointer,
     /// A resource's limit, which may be infinite.
     Limit,
+    Descriptor,
     /// A descriptor, with a name for the current directory.
     Directory,
     /// Permissions.
@@ -57,7 +59,7 @@ impl Form {
                 Class::Signed(32),
                 match is_directory_descriptor(name, parameter_name) {
                     true => Meaning::Directory,
-                    false => Meaning::Itself,
+                    false => Meaning::Descriptor,
                 },
             ),
             Class::Unsigned(bits) if bits == word_bits(abi) && is_address_name(parameter_name) => {
@@ -115,7 +117,7 @@ impl Form {
     pub fn text(self, abi: Abi, raw: u64, out: &mut String) {
         let value = self.bits(abi, raw);
         match self.meaning {
-            Meaning::Itself => {}
+            Meaning::Itself | Meaning::Descriptor => {}
             Meaning::Pointer if value == 0 => out.push_str("NULL"),
             Meaning::Pointer => {}
             Meaning::Limit if value == self.bits(abi, u64::MAX) => out.push_str("RLIM_INFINITY"),
@@ -141,6 +143,11 @@ impl Form {
         if out.len() == start {
             self.value(abi, raw, out);
         }
+    }
+
+    /// Whether it is a descriptor.
+    pub fn is_descriptor(self) -> bool {
+        matches!(self.meaning, Meaning::Descriptor | Meaning::Directory)
     }
 
     /// Whether it is a pointer to nothing.
@@ -225,9 +232,6 @@ fn command(abi: Abi, number: u64, group: &Group, out: &mut String) {
     }
     out.push(')');
 }
-
-/// Stands for the current directory where a directory descriptor is expected.
-const AT_FDCWD: i32 = -100;
 
 /// The kernel declares many descriptors unsigned (`close`) or even `unsigned long` (`mmap`), but -1 is what was meant.
 /// `max_fd` of `close_range` is a limit.

@@ -26,6 +26,7 @@ mod text;
 mod unquote;
 
 use crate::capture::{CaptureKind, CaptureRule, Len};
+use crate::descriptors::AT_FDCWD;
 use crate::{Abi, Declaration, Parameter};
 use content::{Content, Place, UNREADABLE};
 use form::Form;
@@ -33,6 +34,7 @@ pub(crate) use form::is_descriptor;
 use meanings::Condition;
 pub(crate) use number::{Class, class, number_of};
 use pointee::Pointee;
+use text::target;
 
 pub(crate) use text::is_unfit;
 pub use unquote::unquote;
@@ -95,6 +97,8 @@ pub struct Call<'a> {
     pub captures: &'a [Capture<'a>],
     /// False if only the exit was seen, when the registers may hold anything.
     pub args_known: bool,
+    /// What the descriptors among the arguments refer to, as far as that is known; see [`Decoder::descriptors`].
+    pub files: [Option<&'a str>; 6],
 }
 
 impl Call<'_> {
@@ -116,7 +120,7 @@ pub struct Texts {
     /// - `value`: the register; hex for pointers and addresses, signed or unsigned decimal by the declared type for the
     ///   rest, `?` if it is not known.
     /// - `text`: what the value stands for, if that is more than the value: a quoted string, a socket address, `AT_FDCWD`,
-    ///   the names of flags (`O_RDWR|O_CLOEXEC`, what has none in hex), permissions in octal, a structure.
+    ///   a descriptor with what it refers to (`3</etc/passwd>`), the names of flags (`O_RDWR|O_CLOEXEC`, what has none in hex), permissions in octal, a structure.
     /// - `len`: the real length of the memory behind the argument in bytes (of a string without its NUL), if known.
     /// - `truncated`: `text` shows less than `len` bytes.
     pub args: String,
@@ -145,6 +149,7 @@ pub(crate) fn address(abi: Abi, bytes: &[u8]) -> String {
 ///     outcome: Outcome::Returned(-38),
 ///     captures: &[],
 ///     args_known: true,
+///     files: [None; 6],
 /// };
 /// let mut texts = Texts::default();
 /// decoder.decode(&call, &mut texts);
@@ -157,6 +162,8 @@ pub struct Decoder {
     is_declared: bool,
     returns_address: bool,
     arguments: Vec<Argument>,
+    /// A bit for each that is one.
+    descriptors: u8,
 }
 
 /// What is known of an argument of every call.
@@ -205,6 +212,7 @@ impl Decoder {
             is_declared: declaration.is_some(),
             returns_address: ret::is_address(name),
             arguments: arguments.collect(),
+            descriptors: 0,
         };
         if decoder.is_declared {
             decoder.add_meanings(name);
@@ -214,6 +222,9 @@ impl Decoder {
             {
                 argument.pointee = argument.pointee.several();
             }
+        }
+        for (arg, argument) in decoder.arguments.iter().enumerate() {
+            decoder.descriptors |= u8::from(argument.form.is_descriptor()) << arg;
         }
         decoder
     }
@@ -233,6 +244,12 @@ impl Decoder {
                 Some(only) => argument.cases.push(Case { only, form }),
             }
         }
+    }
+
+    /// Which arguments are descriptors.
+    pub fn descriptors(&self) -> impl Iterator<Item = usize> {
+        let bits = self.descriptors;
+        (0..6).filter(move |arg| bits >> arg & 1 != 0)
     }
 
     /// Puts the texts of a call in the place of others.
@@ -294,7 +311,7 @@ impl Argument {
     }
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
     fn form(self) -> Form {
         let is_it = |case: &&Case| {
             let Condition { arg, mask, values } = &case.only;
@@ -309,6 +326,15 @@ impl Place<'_> {
         };
         let case = self.argument.cases.iter().find(is_it);
         case.map_or(self.argument.form, |case| case.form)
+    }
+
+    /// What the argument refers to, if it is a descriptor. Where a path begins that is absolute says nothing.
+    fn file(self, form: Form, raw: u64) -> Option<&'a str> {
+        let file = self.call.files[usize::from(self.arg)].filter(|_| form.is_descriptor())?;
+        let is_next = |capture: &&Capture<'_>| capture.arg == self.arg + 1;
+        let mut paths = self.call.captures.iter().filter(is_next);
+        let is_idle = raw as i32 == AT_FDCWD && paths.any(|path| path.bytes.starts_with(b"/"));
+        (!is_idle).then_some(file)
     }
 
     /// Appends the argument to the line and to the list.
@@ -331,6 +357,14 @@ impl Place<'_> {
             && line.len() == text
         {
             form.text(abi, raw, line);
+            if let Some(file) = self.file(form, raw) {
+                if line.len() == text {
+                    form.value(abi, raw, line);
+                }
+                line.push('<');
+                target(file, line);
+                line.push('>');
+            }
         }
         if line.len() > text {
             json::tail(Some(&line[text..]), &content, json);

@@ -65,6 +65,17 @@ fn found(decoder: &Decoder, call: &Call<'_>) -> Found {
 
 /// Decodes a native call with the compiled-in declaration and its rules.
 fn decoded(name: &str, args: [u64; 6], ret: i64, captures: &[Capture<'_>]) -> Found {
+    decoded_with(name, args, ret, captures, [None; 6])
+}
+
+/// The same with what its descriptors refer to.
+fn decoded_with(
+    name: &str,
+    args: [u64; 6],
+    ret: i64,
+    captures: &[Capture<'_>],
+    files: [Option<&str>; 6],
+) -> Found {
     let declaration = fallback::declaration(Abi::X86_64, name).expect("the call is declared");
     let rules = rules(name, &declaration.parameters);
     let call = Call {
@@ -73,6 +84,7 @@ fn decoded(name: &str, args: [u64; 6], ret: i64, captures: &[Capture<'_>]) -> Fo
         outcome: Outcome::Returned(ret),
         captures,
         args_known: true,
+        files,
     };
     let decoder = Decoder::new(Abi::X86_64, name, Some(declaration), &rules);
     found(&decoder, &call)
@@ -403,6 +415,7 @@ fn undeclared_calls_show_their_registers_and_never_fail() {
         outcome: Outcome::Returned(-38),
         captures: &[],
         args_known: true,
+        files: [None; 6],
     };
     let decoder = Decoder::new(Abi::X86_64, "syscall_270f", None, &[]);
     let known = found(&decoder, &call);
@@ -413,6 +426,7 @@ fn undeclared_calls_show_their_registers_and_never_fail() {
     assert_eq!(known.error, "ENOSYS");
     let unknown = Call {
         args_known: false,
+        files: [None; 6],
         ..call
     };
     assert_eq!(found(&decoder, &unknown).parameters, "");
@@ -436,6 +450,7 @@ fn an_unfinished_call_keeps_its_parameters_and_an_unseen_enter_has_question_mark
         outcome: Outcome::Unfinished,
         captures: &[],
         args_known: true,
+        files: [None; 6],
     };
     let unfinished = found(&decoder, &call);
     assert_eq!(
@@ -453,6 +468,33 @@ fn an_unfinished_call_keeps_its_parameters_and_an_unseen_enter_has_question_mark
         ..call
     };
     assert_eq!(found(&decoder, &short).parameters, "fd=5, buf=?, count=?");
+}
+
+#[test]
+fn descriptors_have_what_they_refer_to() {
+    let of = |name, args, captures: &[Capture<'_>], file| {
+        let found = decoded_with(name, args, 0, captures, [Some(file); 6]);
+        let first = &found.args[0];
+        assert_eq!(first["value"], (args[0] as i32).to_string());
+        let text = first["text"].as_str().map(str::to_owned);
+        (found.parameters, text)
+    };
+    let (line, text) = of("read", [3, 1, 3, 0, 0, 0], &[], "/etc/passwd");
+    assert_eq!(line, "fd=3</etc/passwd>, buf=\"\", count=3");
+    assert_eq!(text.as_deref(), Some("3</etc/passwd>"));
+    // Nothing that ends it or turns the text.
+    let (line, _) = of("close", [3, 0, 0, 0, 0, 0], &[], "/a>, b=1\n\u{202e}");
+    assert_eq!(line, r"fd=3</a\x3e, b=1\n\u202e>");
+    // The current folder matters to relative paths.
+    let relative = [capture(1, b"x\0", 2)];
+    let (line, _) = of("openat", [AT_FDCWD, 1, 0, 0, 0, 0], &relative, "/srv");
+    assert!(
+        line.starts_with(r#"dfd=AT_FDCWD</srv>, filename="x""#),
+        "{line}"
+    );
+    let absolute = [capture(1, b"/x\0", 3)];
+    let (line, _) = of("openat", [AT_FDCWD, 1, 0, 0, 0, 0], &absolute, "/srv");
+    assert!(line.starts_with(r#"dfd=AT_FDCWD, filename="/x""#), "{line}");
 }
 
 #[test]
@@ -478,6 +520,7 @@ fn texts(abi: Abi, name: &str, args: [u64; 6]) -> String {
         outcome: Outcome::Returned(0),
         captures: &[],
         args_known: true,
+        files: [None; 6],
     };
     let decoder = Decoder::new(abi, name, Some(declaration), &[]);
     found(&decoder, &call).parameters

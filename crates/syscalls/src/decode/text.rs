@@ -28,6 +28,11 @@ pub(super) fn bare(bytes: &[u8], cut: bool, out: &mut String) {
     }
 }
 
+/// Appends what a descriptor refers to, between angle brackets.
+pub(super) fn target(text: &str, out: &mut String) {
+    escape(text.as_bytes(), |char| matches!(char, '<' | '>'), out);
+}
+
 /// Appends `bytes` as lower-case hex digits.
 pub(super) fn hex(bytes: &[u8], out: &mut String) {
     for byte in bytes {

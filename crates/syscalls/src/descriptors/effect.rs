@@ -2,6 +2,8 @@
 
 use crate::Abi;
 
+use Flags::{BehindPointer, In};
+
 /// Where the flags of a call are, `O_CLOEXEC`, `CLONE_FILES` and the like among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flags {
@@ -71,6 +73,8 @@ pub enum Effect {
     },
     /// The process becomes another program.
     Executes,
+    /// Others open and close descriptors for the process from now on, which no call tells: io_uring.
+    Delegates,
     /// The process ends.
     Ends,
 }
@@ -78,53 +82,84 @@ pub enum Effect {
 impl Effect {
     /// What the call with this name in the system call table does; `None` if descriptors stay as they are.
     pub fn of(abi: Abi, name: &str) -> Option<Effect> {
-        use Flags::{BehindPointer, In};
-
-        let makes = |what, flags| Effect::Makes { what, flags };
-        let makes_two = |what, at, flags| Effect::MakesTwo { what, at, flags };
-        let opens = |folder, path, flags| Effect::Opens {
-            folder,
-            path,
-            flags,
-        };
-        Some(match name {
-            "open" => opens(None, 0, In(1)),
-            "creat" => opens(None, 0, Flags::None),
-            "openat" => opens(Some(0), 1, In(2)),
-            "openat2" => opens(Some(0), 1, BehindPointer(2)),
-            "socket" => makes("socket", In(1)),
-            "accept" => makes("socket", Flags::None),
-            "accept4" => makes("socket", In(3)),
-            "epoll_create" => makes("anon_inode:[eventpoll]", Flags::None),
-            "epoll_create1" => makes("anon_inode:[eventpoll]", In(0)),
-            "eventfd" => makes("anon_inode:[eventfd]", Flags::None),
-            "eventfd2" => makes("anon_inode:[eventfd]", In(1)),
-            "timerfd_create" => makes("anon_inode:[timerfd]", In(1)),
-            "signalfd4" => makes("anon_inode:[signalfd]", In(3)),
-            "inotify_init" => makes("anon_inode:inotify", Flags::None),
-            "inotify_init1" => makes("anon_inode:inotify", In(0)),
-            "pidfd_open" => makes("anon_inode:[pidfd]", Flags::CloseOnExec),
-            "pipe" => makes_two("pipe", 0, Flags::None),
-            "pipe2" => makes_two("pipe", 0, In(1)),
-            "socketpair" => makes_two("socket", 3, In(1)),
-            "dup" | "dup2" => Effect::Duplicates { flags: Flags::None },
-            "dup3" => Effect::Duplicates { flags: In(2) },
-            "fcntl" | "fcntl64" => Effect::Controls,
-            "bind" | "connect" => Effect::Names { address: 1 },
-            "close" => Effect::Closes,
-            "close_range" => Effect::ClosesRange,
-            "chdir" => Effect::Moves { path: Some(0) },
-            "fchdir" => Effect::Moves { path: None },
-            "fork" | "vfork" => Effect::Forks { flags: Flags::None },
-            "clone" => Effect::Forks {
-                flags: In(usize::from(abi == Abi::S390x)),
-            },
-            "clone3" => Effect::Forks {
-                flags: BehindPointer(0),
-            },
-            "execve" | "execveat" => Effect::Executes,
-            "exit_group" => Effect::Ends,
-            _ => return None,
+        let (_, effect) = EFFECTS.iter().find(|(known, _)| *known == name)?;
+        Some(match (abi, name) {
+            (Abi::S390x, "clone") => Effect::Forks { flags: In(1) },
+            _ => *effect,
         })
     }
+
+    /// The names of all calls that do something to descriptors; no architecture has all of them.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        EFFECTS.iter().map(|(name, _)| *name)
+    }
 }
+
+const fn makes(what: &'static str, flags: Flags) -> Effect {
+    Effect::Makes { what, flags }
+}
+
+const fn makes_two(what: &'static str, at: usize, flags: Flags) -> Effect {
+    Effect::MakesTwo { what, at, flags }
+}
+
+const fn opens(folder: Option<usize>, path: usize, flags: Flags) -> Effect {
+    Effect::Opens {
+        folder,
+        path,
+        flags,
+    }
+}
+
+const DUPLICATES: Effect = Effect::Duplicates { flags: Flags::None };
+const NAMES: Effect = Effect::Names { address: 1 };
+
+/// What calls return that are not here, such as a descriptor that came in a message, is not known.
+const EFFECTS: &[(&str, Effect)] = &[
+    ("open", opens(None, 0, In(1))),
+    ("creat", opens(None, 0, Flags::None)),
+    ("openat", opens(Some(0), 1, In(2))),
+    ("openat2", opens(Some(0), 1, BehindPointer(2))),
+    ("socket", makes("socket", In(1))),
+    ("accept", makes("socket", Flags::None)),
+    ("accept4", makes("socket", In(3))),
+    ("epoll_create", makes("anon_inode:[eventpoll]", Flags::None)),
+    ("epoll_create1", makes("anon_inode:[eventpoll]", In(0))),
+    ("eventfd", makes("anon_inode:[eventfd]", Flags::None)),
+    ("eventfd2", makes("anon_inode:[eventfd]", In(1))),
+    ("timerfd_create", makes("anon_inode:[timerfd]", In(1))),
+    ("signalfd4", makes("anon_inode:[signalfd]", In(3))),
+    ("inotify_init", makes("anon_inode:inotify", Flags::None)),
+    ("inotify_init1", makes("anon_inode:inotify", In(0))),
+    (
+        "pidfd_open",
+        makes("anon_inode:[pidfd]", Flags::CloseOnExec),
+    ),
+    ("pipe", makes_two("pipe", 0, Flags::None)),
+    ("pipe2", makes_two("pipe", 0, In(1))),
+    ("socketpair", makes_two("socket", 3, In(1))),
+    ("dup", DUPLICATES),
+    ("dup2", DUPLICATES),
+    ("dup3", Effect::Duplicates { flags: In(2) }),
+    ("fcntl", Effect::Controls),
+    ("fcntl64", Effect::Controls),
+    ("bind", NAMES),
+    ("connect", NAMES),
+    ("close", Effect::Closes),
+    ("close_range", Effect::ClosesRange),
+    ("chdir", Effect::Moves { path: Some(0) }),
+    ("fchdir", Effect::Moves { path: None }),
+    ("fork", Effect::Forks { flags: Flags::None }),
+    ("vfork", Effect::Forks { flags: Flags::None }),
+    ("clone", Effect::Forks { flags: In(0) }),
+    (
+        "clone3",
+        Effect::Forks {
+            flags: BehindPointer(0),
+        },
+    ),
+    ("execve", Effect::Executes),
+    ("execveat", Effect::Executes),
+    ("io_uring_setup", Effect::Delegates),
+    ("exit_group", Effect::Ends),
+];

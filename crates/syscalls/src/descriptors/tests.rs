@@ -14,6 +14,7 @@ fn call<'a>(args: &[u64], returned: i64, captures: &'a [Capture<'a>]) -> Call<'a
         outcome: Outcome::Returned(returned),
         captures,
         args_known: true,
+        files: [None; 6],
     }
 }
 
@@ -27,30 +28,90 @@ fn copied(arg: u8, bytes: &[u8]) -> Capture<'_> {
     }
 }
 
+/// Descriptors, and a clock that goes on by ten with each call.
+struct Told {
+    descriptors: Descriptors,
+    now: u64,
+}
+
+/// Of process 7, which has made no call yet.
+fn told() -> Told {
+    let mut told = Told {
+        descriptors: Descriptors::default(),
+        now: 1000,
+    };
+    told.descriptors.meet(&process(PID, 1, 0));
+    told
+}
+
+impl Told {
+    fn target(&self, pid: u32, fd: i32) -> Option<&str> {
+        Some(self.descriptors.target(pid, fd, self.now)?)
+    }
+
+    /// Somebody looks now.
+    fn seed(&mut self, pid: u32, fd: i32, target: &str) {
+        let read = self.times();
+        self.descriptors.seed(&seed(pid, fd, target), read);
+    }
+
+    fn times(&mut self) -> Times {
+        let begin = self.now;
+        self.now += 10;
+        Times {
+            begin,
+            end: begin + 5,
+        }
+    }
+}
+
+/// One that was made at a time, and is not waited for.
+fn process(pid: u32, parent: u32, born_boot_ns: u64) -> Process {
+    Process {
+        pid,
+        parent,
+        born_boot_ns,
+        is_vforked: false,
+    }
+}
+
+fn seed(pid: u32, fd: i32, target: &str) -> Seed<'_> {
+    Seed {
+        pid,
+        born_ticks: 0,
+        fd,
+        ends_with_exec: false,
+        target,
+    }
+}
+
 #[track_caller]
-fn follow(
-    descriptors: &mut Descriptors,
+fn follow(told: &mut Told, name: &str, args: &[u64], returned: i64, captures: &[Capture<'_>]) {
+    let times = told.times();
+    follow_at(told, name, args, returned, captures, times);
+}
+
+#[track_caller]
+fn follow_at(
+    told: &mut Told,
     name: &str,
     args: &[u64],
     returned: i64,
     captures: &[Capture<'_>],
+    times: Times,
 ) {
     let effect = Effect::of(Abi::X86_64, name).expect("it does something");
-    descriptors.follow(
-        Abi::X86_64,
-        PID,
-        Some(8),
-        effect,
-        &call(args, returned, captures),
-    );
+    let call = call(args, returned, captures);
+    told.descriptors
+        .follow(Abi::X86_64, PID, effect, &call, times);
 }
 
 const CWD: u64 = 0xffff_ff9c;
 
 #[track_caller]
-fn open(descriptors: &mut Descriptors, path: &str, flags: u64, fd: i64) {
+fn open(told: &mut Told, path: &str, flags: u64, fd: i64) {
     follow(
-        descriptors,
+        told,
         "openat",
         &[CWD, 1, flags],
         fd,
@@ -60,7 +121,7 @@ fn open(descriptors: &mut Descriptors, path: &str, flags: u64, fd: i64) {
 
 #[test]
 fn what_is_opened_is_known_until_it_is_closed() {
-    let mut known = Descriptors::default();
+    let mut known = told();
     assert_eq!(known.target(PID, 3), None);
     open(&mut known, "/etc/passwd", 0, 3);
     open(&mut known, "/none", 0, -2);
@@ -75,11 +136,11 @@ fn what_is_opened_is_known_until_it_is_closed() {
 
 #[test]
 fn paths_begin_where_the_call_says() {
-    let mut known = Descriptors::default();
+    let mut known = told();
     open(&mut known, "notes", 0, 3);
     assert_eq!(known.target(PID, 3), Some("notes"), "as the call says");
     open(&mut known, "/srv/", 0, 4);
-    let inside = |known: &mut Descriptors, folder, fd| {
+    let inside = |known: &mut Told, folder, fd| {
         follow(known, "openat", &[folder, 1, 0], fd, &[copied(1, b"a/b")]);
     };
     inside(&mut known, 4, 5);
@@ -95,8 +156,15 @@ fn paths_begin_where_the_call_says() {
 }
 
 #[test]
+fn a_file_without_a_name_is_in_its_folder() {
+    let mut known = told();
+    open(&mut known, "/tmp", 0o20_200_000, 3);
+    assert_eq!(known.target(PID, 3), Some("/tmp/(unnamed)"));
+}
+
+#[test]
 fn a_path_that_was_not_copied_whole_is_not_known() {
-    let mut known = Descriptors::default();
+    let mut known = told();
     open(&mut known, "/old", 0, 3);
     let cut = Capture {
         true_len: Some(500),
@@ -115,14 +183,14 @@ fn a_path_that_was_not_copied_whole_is_not_known() {
 
 #[test]
 fn duplicates_refer_to_the_same() {
-    let mut known = Descriptors::default();
+    let mut known = told();
     open(&mut known, "/a", CLOEXEC, 3);
     follow(&mut known, "dup2", &[3, 1], 1, &[]);
     follow(&mut known, "dup", &[3], 4, &[]);
     follow(&mut known, "fcntl", &[3, 1030, 10], 10, &[]);
     follow(&mut known, "dup3", &[3, 5, CLOEXEC], 5, &[]);
     follow(&mut known, "dup2", &[77, 6], 6, &[]);
-    let all = |known: &Descriptors| [1, 3, 4, 5, 6, 10].map(|fd| known.target(PID, fd).is_some());
+    let all = |known: &Told| [1, 3, 4, 5, 6, 10].map(|fd| known.target(PID, fd).is_some());
     assert_eq!(all(&known), [true, true, true, true, false, true]);
     follow(&mut known, "fcntl", &[4, 2, 1], 0, &[]);
     follow(&mut known, "execve", &[1, 2, 3], -2, &[]);
@@ -133,7 +201,7 @@ fn duplicates_refer_to_the_same() {
 
 #[test]
 fn pairs_and_things_without_a_path_have_their_kind() {
-    let mut known = Descriptors::default();
+    let mut known = told();
     let pair = [3, 0, 0, 0, 4, 0, 0, 0];
     follow(&mut known, "pipe2", &[1, 0], 0, &[copied(0, &pair)]);
     assert_eq!([3, 4].map(|fd| known.target(PID, fd)), [Some("pipe"); 2]);
@@ -149,7 +217,7 @@ fn pairs_and_things_without_a_path_have_their_kind() {
 
 #[test]
 fn a_socket_is_called_by_its_address() {
-    let mut known = Descriptors::default();
+    let mut known = told();
     follow(&mut known, "socket", &[2, 1, 0], 3, &[]);
     assert_eq!(known.target(PID, 3), Some("socket"));
     let address = [2, 0, 1, 0xbb, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -173,13 +241,13 @@ fn a_socket_is_called_by_its_address() {
 
 #[test]
 fn a_range_is_closed_or_will_be() {
-    let mut known = Descriptors::default();
+    let mut known = told();
     for fd in 3..8 {
         open(&mut known, "/a", 0, fd);
     }
     follow(&mut known, "close_range", &[6, 0xffff_ffff, 0], 0, &[]);
     follow(&mut known, "close_range", &[4, 5, 4], 0, &[]);
-    let all = |known: &Descriptors| [3, 4, 5, 6, 7].map(|fd| known.target(PID, fd).is_some());
+    let all = |known: &Told| [3, 4, 5, 6, 7].map(|fd| known.target(PID, fd).is_some());
     assert_eq!(all(&known), [true, true, true, false, false]);
     follow(&mut known, "execve", &[1, 2, 3], 0, &[]);
     assert_eq!(all(&known), [true, false, false, false, false]);
@@ -187,54 +255,198 @@ fn a_range_is_closed_or_will_be() {
 
 #[test]
 fn a_child_has_what_its_parent_had() {
-    let mut known = Descriptors::default();
-    known.seed(PID, 0, "/dev/null", false);
+    let mut known = told();
+    known.seed(PID, 0, "/dev/null");
+    let born = known.now + 2;
     follow(&mut known, "clone", &[17], 8, &[]);
     follow(&mut known, "close", &[0], 0, &[]);
+    open(&mut known, "/a", 0, 0);
+    // Whatever it is called here, it is told by its parent and its birth.
+    known.descriptors.meet(&process(8, PID, born));
+    known.descriptors.meet(&process(9, PID, born + 10));
+    known.descriptors.meet(&process(10, 6, born));
     assert_eq!(
-        [PID, 8].map(|pid| known.target(pid, 0)),
-        [None, Some("/dev/null")]
+        [PID, 8, 9, 10].map(|pid| known.target(pid, 0)),
+        [Some("/a"), Some("/dev/null"), None, None]
     );
-    known.seed(PID, 0, "/dev/zero", false);
-    follow(&mut known, "clone", &[CLONE_THREAD | CLONE_FILES], 9, &[]);
-    assert_eq!(
-        known.target(PID, 0),
-        Some("/dev/zero"),
-        "a thread has the table of its process"
-    );
-    follow(&mut known, "clone", &[CLONE_FILES | 17], 9, &[]);
-    assert_eq!(known.target(PID, 0), None, "the child may close it unseen");
-    known.seed(PID, 0, "/dev/zero", false);
-    follow(&mut known, "clone3", &[1, 88], 9, &[]);
-    assert_eq!(known.target(PID, 0), None, "its flags were not copied");
     follow(&mut known, "exit_group", &[0], 0, &[]);
     assert_eq!(known.target(8, 0), Some("/dev/null"));
 }
 
 #[test]
-fn after_a_loss_nothing_is_known() {
-    let mut known = Descriptors::default();
+fn a_child_may_make_calls_before_its_parent_returns() {
+    let mut known = told();
     open(&mut known, "/a", 0, 3);
-    known.forget();
+    let born = known.now + 2;
+    known.descriptors.meet(&process(8, PID, born));
+    known.descriptors.meet(&Process {
+        is_vforked: true,
+        ..process(9, PID, born)
+    });
+    assert_eq!(
+        [8, 9].map(|pid| known.target(pid, 3)),
+        [None, Some("/a")],
+        "a parent that does not wait may be another one"
+    );
+    follow(&mut known, "clone", &[17], 8, &[]);
+    assert_eq!(known.target(8, 3), Some("/a"));
+
+    // What it has changed before stays as it is.
+    let mut known = told();
+    for (fd, flags) in [(3, 0), (4, CLOEXEC), (5, 0)] {
+        open(&mut known, "/a", flags, fd);
+    }
+    let born = known.now + 2;
+    known.descriptors.meet(&process(8, PID, born));
+    for (name, args) in [("close", [3, 0, 0]), ("execve", [1, 2, 3])] {
+        let effect = Effect::of(Abi::X86_64, name).unwrap();
+        let times = Times {
+            begin: born,
+            end: born + 1,
+        };
+        let call = call(&args, 0, &[]);
+        known
+            .descriptors
+            .follow(Abi::X86_64, 8, effect, &call, times);
+    }
+    follow(&mut known, "clone", &[17], 8, &[]);
+    assert_eq!(
+        [3, 4, 5].map(|fd| known.target(8, fd)),
+        [None, None, Some("/a")]
+    );
+
+    // What was opened after it was made is not the child's.
+    let mut known = told();
+    let born = known.now;
+    open(&mut known, "/a", 0, 3);
+    known.descriptors.meet(&Process {
+        is_vforked: true,
+        ..process(9, PID, born)
+    });
+    assert_eq!(known.target(9, 3), None);
+}
+
+#[test]
+fn what_two_processes_share_is_not_known_before_an_exec() {
+    let mut known = told();
+    known.seed(PID, 0, "/dev/zero");
+    follow(&mut known, "clone", &[CLONE_THREAD | CLONE_FILES], 9, &[]);
+    assert_eq!(known.target(PID, 0), Some("/dev/zero"), "only threads do");
+    for (name, args) in [
+        ("clone", [CLONE_FILES | 17, 0]),
+        // Its flags were not copied.
+        ("clone3", [1, 88]),
+        ("io_uring_setup", [8, 1]),
+    ] {
+        let mut known = told();
+        known.seed(PID, 0, "/dev/zero");
+        let born = known.now + 2;
+        follow(&mut known, name, &args, 9, &[]);
+        open(&mut known, "/a", 0, 3);
+        known.descriptors.meet(&process(8, PID, born));
+        let all = [(PID, 0), (PID, 3), (8, 0)];
+        assert_eq!(
+            all.map(|(pid, fd)| known.target(pid, fd)),
+            [None; 3],
+            "{name}"
+        );
+        follow(&mut known, "execve", &[1, 2, 3], 0, &[]);
+        open(&mut known, "/a", 0, 4);
+        assert_eq!([3, 4].map(|fd| known.target(PID, fd)), [None, Some("/a")]);
+    }
+}
+
+#[test]
+fn a_number_that_is_used_again_is_another_process() {
+    let mut known = told();
+    open(&mut known, "/a", 0, 3);
+    known.descriptors.meet(&process(PID, 1, TICK_NS - 1));
+    assert_eq!(known.target(PID, 3), Some("/a"));
+    known.descriptors.meet(&process(PID, 1, TICK_NS));
+    assert_eq!(known.target(PID, 3), None);
+    known.seed(PID, 3, "/b");
+    assert_eq!(known.target(PID, 3), None, "read of the one before");
+}
+
+#[test]
+fn what_threads_do_at_once_is_not_known() {
+    let at = |begin, end| Times { begin, end };
+    let path = [copied(1, b"/b")];
+    let mut known = told();
+    open(&mut known, "/a", 0, 3);
+    // Closed and opened again while somebody else was in a call with it.
+    follow_at(&mut known, "close", &[3], 0, &[], at(1100, 1110));
+    follow_at(&mut known, "openat", &[CWD, 1, 0], 3, &path, at(1120, 1130));
+    let target = |at_ns| known.descriptors.target(PID, 3, at_ns).map(|it| &**it);
+    assert_eq!([1050, 1129, 1130].map(target), [None, None, Some("/b")]);
+    // Which came first, the end of one or the beginning of the other?
+    follow_at(&mut known, "close", &[3], 0, &[], at(1125, 1140));
+    assert_eq!(known.descriptors.target(PID, 3, 2000), None);
+    follow_at(&mut known, "openat", &[CWD, 1, 0], 3, &path, at(1135, 1150));
+    assert_eq!(known.descriptors.target(PID, 3, 2000), None);
+}
+
+#[test]
+fn what_somebody_has_read_does_not_replace_what_calls_have_changed() {
+    let mut known = told();
+    let read = known.times();
+    open(&mut known, "/a", 0, 3);
+    follow(&mut known, "close", &[4], 0, &[]);
+    for fd in 3..6 {
+        known.descriptors.seed(&seed(PID, fd, "/old"), read);
+    }
+    assert_eq!(
+        [3, 4, 5].map(|fd| known.target(PID, fd)),
+        [Some("/a"), None, Some("/old")]
+    );
+    // A descriptor that came in a message, say.
+    known.seed(PID, 4, "/new");
+    known.seed(PID, AT_FDCWD, "/srv");
+    open(&mut known, "x", 0, 6);
+    assert_eq!(
+        [4, 6].map(|fd| known.target(PID, fd)),
+        [Some("/new"), Some("/srv/x")]
+    );
+}
+
+#[test]
+fn after_a_loss_nothing_is_known() {
+    let mut known = told();
+    open(&mut known, "/a", 0, 3);
+    known.descriptors.forget();
+    known.descriptors.meet(&process(PID, 1, 0));
     assert_eq!(known.target(PID, 3), None);
     open(&mut known, "/b", 0, 3);
     assert_eq!(known.target(PID, 3), Some("/b"));
-    known.end(PID);
-    assert_eq!(known.target(PID, 3), None);
 }
 
 #[test]
 fn what_a_program_may_have_is_bounded() {
-    let mut known = Descriptors::default();
+    let mut known = told();
     for fd in 0..5000 {
         open(&mut known, "/a", 0, fd);
     }
     assert_eq!(known.target(PID, 4999), None);
     assert_eq!(known.target(PID, 1000), Some("/a"));
     for pid in 0..5000 {
-        known.seed(pid, 0, "/a", false);
+        known.descriptors.meet(&process(pid, 1, 50));
+        follow(&mut known, "clone", &[17], 8, &[]);
     }
-    assert!(known.tables.len() <= MOST);
-    known.seed(PID, -1, "/a", false);
+    let Descriptors {
+        tables,
+        forks,
+        orphans,
+    } = &known.descriptors;
+    assert!(tables.len() <= MOST);
+    assert!(forks.len().max(orphans.len()) <= MOST_CHILDREN);
+    known.seed(PID, -1, "/a");
     assert_eq!(known.target(PID, -1), None);
+    for _ in 0..5000 {
+        follow(&mut known, "chdir", &[1], 0, &[copied(0, b"x")]);
+    }
+    assert!(
+        known
+            .target(PID, AT_FDCWD)
+            .is_none_or(|path| path.len() <= LONGEST_TARGET)
+    );
 }

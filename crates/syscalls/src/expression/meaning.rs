@@ -6,8 +6,9 @@ use super::checks::arguments;
 use super::error::{ExpressionError, Reason};
 use super::predicate::{Predicate, Subject};
 use super::{Expression, KernelTests, Plan, What, value};
+use crate::descriptors::Effect;
 use crate::selection::{Selected, Selection, abis_of_kernel, known_calls, shorten};
-use crate::{Abi, Declaration, fallback, socketcall, suggest};
+use crate::{Abi, Declaration, fallback, socketcall, suggest, table};
 
 /// An expression on a kernel.
 #[derive(Debug, Clone)]
@@ -86,6 +87,24 @@ impl Meaning {
             })
             .map(|(predicate, _)| predicate.clone())
             .collect()
+    }
+
+    /// Whether all calls are recorded that do something to descriptors, in all ABIs of the kernel.
+    pub fn has_effects(&self) -> bool {
+        let is_recorded = |abi: Abi, name: &str| {
+            let is_selected = |number| {
+                let name = name.to_owned();
+                self.selection.has(&Selected { abi, number, name })
+            };
+            let operation = socketcall::operation(name).filter(|_| abi == Abi::I386);
+            table::number(abi, name).is_none_or(is_selected)
+                && operation.is_none_or(|_| is_selected(socketcall::NUMBER))
+        };
+        let abis = abis_of_kernel(self.native);
+        self.plan.kernel == KernelTests::default()
+            && abis
+                .iter()
+                .all(|abi| Effect::names().all(|name| is_recorded(*abi, name)))
     }
 
     /// Whether some of its tests look at arguments.

@@ -2,14 +2,17 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use gizmo_bpf_abi::recorder as abi;
 use gizmo_guest::{Batch, DataSource, DataSourceKind, Error, Field, Text};
 use gizmo_syscalls::decode::{Call, Capture, Decoder, Outcome, Texts};
+use gizmo_syscalls::descriptors::Effect;
 use gizmo_syscalls::expression::{Checks, Duration, Facts, Predicate};
 use gizmo_syscalls::stats::CallStats;
 use gizmo_syscalls::{Abi, capture, socketcall, table};
 
+use crate::descriptors::{self, Files, Walk};
 use crate::filter::Filter;
 use crate::inflight::InFlight;
 use crate::ring::{Loss, Reason};
@@ -31,6 +34,8 @@ struct Known {
     abi: Abi,
     name: Cow<'static, str>,
     decoder: Decoder,
+    /// What it does to descriptors.
+    effect: Option<Effect>,
     /// What each filter of the run leaves to be tested, and what of calls that have not returned.
     checks: Vec<[Checks; 2]>,
 }
@@ -40,6 +45,8 @@ struct Era {
     since_boot_ns: u64,
     /// What the programs have not tested when they wrote a record, and what of calls that have not returned.
     rest: [Vec<Predicate>; 2],
+    /// Whether all calls are recorded that do something to descriptors.
+    has_effects: bool,
 }
 
 /// Filters that are remembered. Records that are older than the first of them are tested by that one.
@@ -58,6 +65,7 @@ struct Decoded {
 struct Place {
     shape: [u8; 6],
     values: Vec<u8>,
+    files: [Option<Arc<str>>; 6],
     texts: Texts,
 }
 
@@ -76,7 +84,12 @@ impl Decoded {
     }
 
     /// The texts of a record, written by `decode` unless they are remembered.
-    fn texts(&mut self, record: &Record<'_>, decode: impl FnOnce(&mut Texts)) -> &Texts {
+    fn texts(
+        &mut self,
+        record: &Record<'_>,
+        files: &Files<'_>,
+        decode: impl FnOnce(&mut Texts),
+    ) -> &Texts {
         let Content { shape, values } = record.content();
         let place = match values.len() {
             // A thread's calls of one kind share a place.
@@ -86,7 +99,10 @@ impl Decoded {
             _ => Self::PLACES,
         };
         let place = &mut self.places[place];
-        if place.shape != shape || place.values != values {
+        let is_same = |(known, file): (&Option<Arc<str>>, &Option<_>)| known.as_ref() == *file;
+        let has_same_files = place.files.iter().zip(files).all(is_same);
+        if place.shape != shape || place.values != values || !has_same_files {
+            place.files = files.map(|file| file.cloned());
             place.shape = shape;
             place.values.clear();
             place.values.extend_from_slice(values);
@@ -228,6 +244,41 @@ impl Calls {
             batch: source.new_batch(),
         })
     }
+
+    /// Puts a record into the batch.
+    fn put(
+        &mut self,
+        known: &Known,
+        container: Container<'_>,
+        cpu: u32,
+        record: &Record<'_>,
+        thread: &Thread,
+        files: &Files<'_>,
+    ) -> Result<(), Error> {
+        let texts = self.decoded.texts(record, files, |texts| {
+            let captures: Vec<Capture<'_>> = record.captures().collect();
+            let call = Call {
+                files: descriptors::texts(files),
+                ..call(record, &captures)
+            };
+            known.decoder.decode(&call, texts);
+        });
+        let row = Row {
+            container,
+            start_boot_ns: record.start_boot_ns,
+            duration_ns: record.duration_ns,
+            cpu,
+            pid: thread.pid,
+            tid: record.tid,
+            uid: thread.uid,
+            comm: thread.comm(),
+            abi: known.abi,
+            name: &known.name,
+            texts,
+            unfinished: None,
+        };
+        self.fields.put(&row, &mut self.batch)
+    }
 }
 
 impl Events {
@@ -280,6 +331,7 @@ impl Events {
         self.eras.push(Era {
             since_boot_ns,
             rest: [filter.rest(), filter.rest_in_flight()],
+            has_effects: filter.has_effects(),
         });
     }
 
@@ -288,6 +340,7 @@ impl Events {
         &mut self,
         native: Abi,
         container: Container<'_>,
+        walk: &mut Walk,
         cpu: u32,
         record: &Record<'_>,
         thread: &Thread,
@@ -301,39 +354,36 @@ impl Events {
             .known
             .entry(kind)
             .or_insert_with(|| look_up(native, kind, &self.eras));
-        if !is_shown(&self.eras, known, record, thread) {
-            return Ok(());
+        let era = era_of(&self.eras, record);
+        walk.reach(era, record);
+        let is_followed = self.calls.is_some()
+            && self.eras.get(era).is_some_and(|era| era.has_effects)
+            && (known.effect.is_some() || known.decoder.descriptors().next().is_some());
+        if is_followed {
+            walk.meet(thread);
         }
-        if let Some(table) = &self.table
-            && let Some(whose) = table.whose(thread.pid, record.tid)
-        {
-            let duration = is_timed(record).then_some(record.duration_ns);
-            self.tally
-                .add(whose, thread.comm(), kind, outcome(record), duration);
+        if is_shown(known, era, record, thread) {
+            if let Some(table) = &self.table
+                && let Some(whose) = table.whose(thread.pid, record.tid)
+            {
+                let duration = is_timed(record).then_some(record.duration_ns);
+                self.tally
+                    .add(whose, thread.comm(), kind, outcome(record), duration);
+            }
+            if let Some(calls) = &mut self.calls {
+                let files = match is_followed {
+                    true => walk.files(record, thread.pid, known.decoder.descriptors()),
+                    false => [None; 6],
+                };
+                calls.put(known, container, cpu, record, thread, &files)?;
+            }
         }
-        let Some(calls) = &mut self.calls else {
-            return Ok(());
-        };
-        let texts = calls.decoded.texts(record, |texts| {
+        if is_followed && let Some(effect) = known.effect {
             let captures: Vec<Capture<'_>> = record.captures().collect();
-            known.decoder.decode(&call(record, &captures), texts);
-        });
-
-        let row = Row {
-            container,
-            start_boot_ns: record.start_boot_ns,
-            duration_ns: record.duration_ns,
-            cpu,
-            pid: thread.pid,
-            tid: record.tid,
-            uid: thread.uid,
-            comm: thread.comm(),
-            abi: known.abi,
-            name: &known.name,
-            texts,
-            unfinished: None,
-        };
-        calls.fields.put(&row, &mut calls.batch)
+            let call = call(record, &captures);
+            walk.follow(known.abi, thread.pid, effect, record, &call);
+        }
+        Ok(())
     }
 
     /// Emits what waits in the batch.
@@ -431,11 +481,13 @@ fn tagged(source: DataSource, name: &str, tag: &str) -> Result<Field<u64>, Error
 }
 
 impl Events {
-    /// Emits a call of a container that has not returned; the container is recorded since `recorded_boot_ns`.
+    /// Emits a call of a container that has not returned; the container is recorded since `recorded_boot_ns`, and what has
+    /// returned was told to `walk`.
     pub fn emit_unfinished(
         &mut self,
         native: Abi,
         container: Container<'_>,
+        walk: &Walk,
         recorded_boot_ns: u64,
         call: &InFlight<'_>,
     ) -> Result<(), Error> {
@@ -452,14 +504,22 @@ impl Events {
             .entry(kind)
             .or_insert_with(|| look_up(native, kind, &self.eras));
         let captures: Vec<Capture<'_>> = call.captures().collect();
+        let start_boot_ns = call.latest_start_boot_ns(recorded_boot_ns);
+        let files = match self.eras.last().is_some_and(|era| era.has_effects) {
+            true => {
+                let descriptors = known.decoder.descriptors();
+                walk.files_at(start_boot_ns, call.pid, &call.args, descriptors)
+            }
+            false => [None; 6],
+        };
         let unfinished = Call {
             args: call.args,
             arg_count: call.arg_count,
             outcome: Outcome::Unfinished,
             captures: &captures,
             args_known: call.args_known,
+            files: descriptors::texts(&files),
         };
-        let start_boot_ns = call.latest_start_boot_ns(recorded_boot_ns);
         let duration_ns = call.now_boot_ns.saturating_sub(start_boot_ns);
         let facts = Facts {
             call: &unfinished,
@@ -506,16 +566,21 @@ fn call<'a>(record: &Record<'_>, captures: &'a [Capture<'a>]) -> Call<'a> {
         outcome: outcome(record),
         captures,
         args_known: true,
+        files: [None; 6],
+    }
+}
+
+/// Which filter a record was made under.
+fn era_of(eras: &[Era], record: &Record<'_>) -> usize {
+    let is_past = |era: &&Era| era.since_boot_ns <= record.end_boot_ns();
+    match eras {
+        [_] => 0,
+        eras => eras.iter().take_while(is_past).count().saturating_sub(1),
     }
 }
 
 /// Whether a record passes what the programs have not tested when they wrote it.
-fn is_shown(eras: &[Era], known: &Known, record: &Record<'_>, thread: &Thread) -> bool {
-    let is_past = |era: &&Era| era.since_boot_ns <= record.end_boot_ns();
-    let era = match eras {
-        [_] => 0,
-        eras => eras.iter().take_while(is_past).count().saturating_sub(1),
-    };
+fn is_shown(known: &Known, era: usize, record: &Record<'_>, thread: &Thread) -> bool {
     let Some(checks) = known.checks.get(era).map(|checks| &checks[RETURNED]) else {
         return true;
     };
@@ -575,6 +640,7 @@ fn look_up(native: Abi, kind: Kind, eras: &[Era]) -> Known {
         checks: checks.collect(),
         abi: call_abi,
         decoder,
+        effect: Effect::of(call_abi, &name),
         name,
     }
 }
@@ -593,7 +659,7 @@ mod tests {
                 panic!()
             };
             let mut is_decoded = false;
-            decoded.texts(&record, |_| is_decoded = true);
+            decoded.texts(&record, &[None; 6], |_| is_decoded = true);
             is_decoded
         };
         assert!(is_decoded(&record(1, 2, 39)));

@@ -9,12 +9,13 @@
 //! | somebody looks | `recorder/look.rs` | the rings are read, listed or emptied, the filter is changed; recording goes on |
 //! | `pre_stop` | `inflight.rs` | the recording ends, the calls that have not returned are taken from the kernel |
 //! | any of these | `counted.rs`, `statistics.rs` | with `--summary`: what the programs, or the guest from the records, have counted |
-//! | `stop` | `ring.rs`, `segment.rs`, `event.rs` | the other rings are read, merged by time, decoded and emitted |
+//! | `stop` | `ring.rs`, `segment.rs`, `descriptors.rs`, `event.rs` | the other rings are read, merged by time, decoded and emitted |
 
 #![deny(unsafe_code)]
 
 mod attach;
 mod counted;
+mod descriptors;
 mod event;
 mod filter;
 mod inflight;

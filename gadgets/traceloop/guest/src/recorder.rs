@@ -3,6 +3,7 @@
 mod look;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use gizmo_bpf_abi::recorder as abi;
 use gizmo_guest::{
@@ -13,6 +14,7 @@ use gizmo_syscalls::expression::KernelTests;
 
 use crate::attach::Attached;
 use crate::counted::Counted;
+use crate::descriptors::{OpenFiles, Walk};
 use crate::event::{Container, Events, loss_text};
 use crate::filter::Filter;
 use crate::inflight::{CallsInFlight, InFlight};
@@ -34,6 +36,8 @@ pub struct ContainerEvent {
     pub mntns_id: u64,
     /// Its entry point has not been executed yet.
     pub is_starting: bool,
+    /// What its processes have open.
+    pub open_files: Option<Rc<OpenFiles>>,
 }
 
 /// Sets what the programs must know before they are loaded.
@@ -57,6 +61,7 @@ pub fn follow_containers(
     let mntns_id = containers.field::<u64>("mntns_id")?;
     let id = containers.field::<Text>("container_id")?;
     let starting = containers.find_field::<bool>("starting");
+    let open_files = containers.find_field::<Text>("open_files");
     containers.subscribe(0, move |_, data| {
         let mut name = name.get(data)?;
         if name.is_empty() {
@@ -69,6 +74,7 @@ pub fn follow_containers(
             cgroup_id: cgroup_id.get(data)?,
             mntns_id: mntns_id.get(data)?,
             is_starting: starting.is_some_and(|field| field.get(data).unwrap_or(false)),
+            open_files: open_files.and_then(|field| OpenFiles::parse(field.get(data).ok()?)),
         })
     })?;
     containers.unreference()
@@ -83,6 +89,8 @@ struct Recorded {
     slot: Option<u32>,
     /// Since when all calls that begin are seen, at the latest.
     since_boot_ns: u64,
+    /// What its processes had open when it was found.
+    open_files: Option<Rc<OpenFiles>>,
 }
 
 impl Recorded {
@@ -99,11 +107,17 @@ fn emit(
     events: &mut Events,
     native: Abi,
     container: Container<'_>,
+    walk: &mut Walk,
     cpu: u32,
     shown: Shown<'_>,
 ) -> Result<(), Error> {
     match shown {
-        Shown::Record(record, thread) => events.emit(native, container, cpu, record, thread),
+        Shown::Record(record, thread, is_behind_loss) => {
+            if is_behind_loss {
+                walk.forget(record);
+            }
+            events.emit(native, container, walk, cpu, record, thread)
+        }
         Shown::Loss(loss) => events.emit_loss(container, Some(cpu), &loss),
     }
 }
@@ -258,6 +272,7 @@ impl Recorder {
             who,
             slot,
             since_boot_ns: boot_time_ns()?,
+            open_files: event.open_files.clone(),
         });
         Ok(())
     }
@@ -378,24 +393,27 @@ impl Recorder {
         self.tell_missed(events)?;
         for recorded in std::mem::take(&mut self.recorded) {
             if let Some(slot) = self.slot_of(&recorded)? {
-                self.show_rest(&recorded, slot, events)?;
+                let walk = self.show_rest(&recorded, slot, events)?;
                 let calls = self.in_flight.of_slot(slot, recorded.since_boot_ns);
-                self.show_unfinished(&recorded, &calls, events)?;
+                self.show_unfinished(&recorded, &walk, &calls, events)?;
             }
         }
         Ok(())
     }
 
+    /// Shows what has not returned; `walk` has been told what has.
     fn show_unfinished(
         &self,
         recorded: &Recorded,
+        walk: &Walk,
         calls: &[InFlight<'_>],
         events: &mut Events,
     ) -> Result<(), Error> {
         let since = recorded.since_boot_ns;
         debug!("{} calls of `{}` in flight", calls.len(), recorded.name);
         for call in calls {
-            events.emit_unfinished(self.filter.native, recorded.container(), since, call)?;
+            let container = recorded.container();
+            events.emit_unfinished(self.filter.native, container, walk, since, call)?;
         }
         events.flush()
     }
@@ -407,20 +425,22 @@ impl Recorder {
         }
     }
 
-    /// Shows all that a ring holds, and the statistics; each record is `seen`, too.
+    /// Shows all that a ring holds, and the statistics; each record is `seen`, too. Returns the way along them.
     fn show(
         &mut self,
         recorded: &Recorded,
         slot: u32,
         events: &mut Events,
         mut seen: impl FnMut(&Record<'_>),
-    ) -> Result<(), Error> {
+    ) -> Result<Walk, Error> {
         let (native, container) = (self.filter.native, recorded.container());
+        let mut walk = self.walk(recorded);
+        walk.go_on(boot_time_ns()?);
         let totals = self.slots.read(slot, |cpu, shown| {
-            if let Shown::Record(record, _) = shown {
+            if let Shown::Record(record, ..) = shown {
                 seen(record);
             }
-            emit(events, native, container, cpu, shown)
+            emit(events, native, container, &mut walk, cpu, shown)
         })?;
         events.flush()?;
         debug!(
@@ -428,7 +448,13 @@ impl Recorder {
             totals.records, container.name, totals.bytes
         );
         tell_lost(container.name, &totals);
-        self.show_statistics(recorded, slot, events)
+        self.show_statistics(recorded, slot, events)?;
+        Ok(walk)
+    }
+
+    /// The way along a ring from its beginning.
+    fn walk(&self, recorded: &Recorded) -> Walk {
+        Walk::new(recorded.open_files.clone())
     }
 
     fn show_statistics(

@@ -91,7 +91,8 @@ pub struct Loss {
 /// What is shown, in its order.
 #[derive(Debug, Clone, Copy)]
 pub enum Shown<'a> {
-    Record(&'a Record<'a>, &'a Thread),
+    /// With whether calls are missing that may have been made in the time since the last one.
+    Record(&'a Record<'a>, &'a Thread, bool),
     Loss(Loss),
 }
 
@@ -133,6 +134,8 @@ struct Part {
     last_boot_ns: u64,
     /// What is missing in front of it.
     losses: Vec<Loss>,
+    /// Whether calls are.
+    is_missing: bool,
     refused: u64,
     read_bytes: u64,
 }
@@ -158,6 +161,7 @@ impl Part {
             next_boot_ns: None,
             last_boot_ns: 0,
             losses: Vec::new(),
+            is_missing: false,
             refused: 0,
             read_bytes: 0,
         }
@@ -166,6 +170,7 @@ impl Part {
     /// Goes on to the next record.
     fn advance(&mut self, source: &impl Segments) {
         self.next_boot_ns = None;
+        self.is_missing = false;
         loop {
             self.at += self.length;
             self.length = 0;
@@ -205,6 +210,7 @@ impl Part {
                     && self.sequence < self.span.until.sequence
                 {
                     self.refused += loss.refused;
+                    self.is_missing = true;
                     self.losses.push(Loss {
                         reason: Reason::Refused,
                         count: loss.refused,
@@ -302,6 +308,7 @@ impl Part {
             } else {
                 Reason::Overwritten
             };
+            self.is_missing = true;
             self.losses.push(Loss {
                 reason,
                 count,
@@ -326,6 +333,7 @@ impl Part {
             (Reason::Failed, since(until.failed, from.failed)),
         ] {
             if count > 0 {
+                self.is_missing |= reason == Reason::Refused;
                 self.losses.push(Loss {
                     reason,
                     count,
@@ -392,15 +400,16 @@ pub fn read<E>(
         }
     }
     let nobody = Thread::default();
-    while let Some(part) = parts
-        .iter_mut()
-        .filter(|part| part.next_boot_ns.is_some())
-        .min_by_key(|part| part.next_boot_ns)
-    {
+    loop {
+        // The calls of one CPU are missing among those of the others.
+        let is_missing = parts.iter().any(|part| part.is_missing);
+        let Some(part) = next_part(&mut parts) else {
+            break;
+        };
         show_losses(part, &mut totals, &mut show)?;
         if let Some((Entry::Record(record), _)) = Entry::parse(&part.bytes[part.at..part.end]) {
             let thread = part.threads.get(&record.tid).unwrap_or(&nobody);
-            show(part.cpu, Shown::Record(&record, thread))?;
+            show(part.cpu, Shown::Record(&record, thread, is_missing))?;
             totals.records += 1;
         }
         part.advance(source);
@@ -410,6 +419,14 @@ pub fn read<E>(
     }
     totals.bytes = parts.iter().map(|part| part.read_bytes).sum();
     Ok(totals)
+}
+
+/// The part whose next record returned first.
+fn next_part(parts: &mut [Part]) -> Option<&mut Part> {
+    parts
+        .iter_mut()
+        .filter(|part| part.next_boot_ns.is_some())
+        .min_by_key(|part| part.next_boot_ns)
 }
 
 #[cfg(test)]
@@ -464,7 +481,7 @@ mod tests {
         let source = Fake(source.to_vec(), Cell::new(turn_now));
         let totals = read(&source, 0, spans, segments, |cpu, shown| {
             seen.push(match shown {
-                Shown::Record(record, thread) => format!(
+                Shown::Record(record, thread, _) => format!(
                     "{cpu}:{}{}",
                     record.number,
                     String::from_utf8_lossy(thread.comm())
@@ -609,6 +626,50 @@ mod tests {
             ]
         );
         assert_eq!(totals.lost[&Reason::Refused], 4);
+    }
+
+    #[test]
+    fn what_is_missing_on_one_cpu_may_have_been_made_among_calls_of_another() {
+        let source = [
+            segment(0, &[record(10, 0, 1), record(20, 0, 2), record(40, 0, 4)]),
+            segment(
+                0,
+                &[
+                    record(15, 0, 3),
+                    loss(1, 30),
+                    record(30, 0, 5),
+                    vec![0xff; 8],
+                ],
+            ),
+        ];
+        let source = Fake(source.to_vec(), Cell::new(0));
+        let mut seen = Vec::new();
+        let totals = read(&source, 0, &[until(3, 0), until(2, 0)], 1, |_, shown| {
+            if let Shown::Record(record, _, is_missing) = shown {
+                seen.push((record.number, is_missing));
+            }
+            Ok::<(), ()>(())
+        });
+        assert!(totals.is_ok());
+        assert_eq!(
+            seen,
+            [(1, false), (3, false), (2, true), (5, true), (4, false)]
+        );
+        // Behind the last record of a CPU nobody knows when.
+        let source = [
+            segment(0, &[record(10, 0, 1), record(20, 0, 2)]),
+            segment(0, &[record(15, 0, 3), vec![0xff; 8]]),
+        ];
+        let source = Fake(source.to_vec(), Cell::new(0));
+        let mut seen = Vec::new();
+        let totals = read(&source, 0, &[until(2, 0), until(2, 0)], 1, |_, shown| {
+            if let Shown::Record(.., is_missing) = shown {
+                seen.push(is_missing);
+            }
+            Ok::<(), ()>(())
+        });
+        assert!(totals.is_ok());
+        assert_eq!(seen, [false, false, true]);
     }
 
     #[test]

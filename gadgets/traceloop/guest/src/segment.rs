@@ -177,11 +177,20 @@ pub struct Thread {
     pub pid: u32,
     pub uid: u32,
     comm: [u8; 16],
+    /// When its process was made.
+    pub born_boot_ns: u64,
+    /// The parent of its process, at the time of the note.
+    pub parent: u32,
+    /// That one waits for it, at the time of the note.
+    pub is_vforked: bool,
 }
 
 impl Thread {
     fn parse(bytes: &[u8]) -> Option<Self> {
         Some(Self {
+            born_boot_ns: u64::from_ne_bytes(field(bytes, 32)?),
+            parent: u32::from_ne_bytes(field(bytes, 40)?),
+            is_vforked: u32::from_ne_bytes(field(bytes, 44)?) != 0,
             tid: u32::from_ne_bytes(field(bytes, 4)?),
             pid: u32::from_ne_bytes(field(bytes, 8)?),
             uid: u32::from_ne_bytes(field(bytes, 12)?),
@@ -241,8 +250,8 @@ pub mod tests {
 
     /// Says who thread 7 is.
     pub fn thread(pid: u32, comm: &str) -> Vec<u8> {
-        let mut bytes = vec![0; 32];
-        bytes[0..2].copy_from_slice(&32u16.to_ne_bytes());
+        let mut bytes = vec![0; 48];
+        bytes[0..2].copy_from_slice(&48u16.to_ne_bytes());
         bytes[2] = abi::RECORD_NOTE as u8;
         bytes[3] = abi::NOTE_THREAD as u8;
         bytes[4..8].copy_from_slice(&7u32.to_ne_bytes());
@@ -291,6 +300,9 @@ pub mod tests {
         assert_eq!(offset_of!(abi::thread_note, tid), 4);
         assert_eq!(offset_of!(abi::thread_note, pid), 8);
         assert_eq!(offset_of!(abi::thread_note, comm), 16);
+        assert_eq!(offset_of!(abi::thread_note, born_boot_ns), 32);
+        assert_eq!(offset_of!(abi::thread_note, parent), 40);
+        assert_eq!(offset_of!(abi::thread_note, vforked), 44);
         assert_eq!(offset_of!(abi::loss_note, kind), 3);
         assert_eq!(offset_of!(abi::loss_note, refused), 8);
         assert_eq!(offset_of!(abi::loss_note, boot_ns), 16);
@@ -352,7 +364,7 @@ pub mod tests {
     #[test]
     fn notes_say_who_and_what_is_missing() {
         let bytes = thread(40, "cat");
-        let Some((Entry::Thread(thread), 32)) = Entry::parse(&bytes) else {
+        let Some((Entry::Thread(thread), 48)) = Entry::parse(&bytes) else {
             panic!()
         };
         assert_eq!(

@@ -1,5 +1,6 @@
 //! The arguments of two recordings of one execution, one by one.
 
+use crate::arguments::descriptors::{Descriptors, parse, without_targets};
 use crate::arguments::differences;
 use crate::arguments::value::{Value, number};
 use crate::compare::by_thread;
@@ -18,7 +19,11 @@ pub struct Finding {
 }
 
 /// Compares the calls of each thread up to the first that is another one; those are what the other tests are about.
-pub fn compare(strace: &Threads, records: &[Record]) -> Vec<Finding> {
+pub fn compare(
+    strace: &Threads,
+    records: &[Record],
+    descriptors: &mut Descriptors,
+) -> Vec<Finding> {
     let gizmo = by_thread(records);
     let mut findings = Vec::new();
     for (tid, calls) in strace {
@@ -31,6 +36,9 @@ pub fn compare(strace: &Threads, records: &[Record]) -> Vec<Finding> {
             .take_while(|(call, record)| call.name == record.syscall);
         for (call, record) in same {
             for (text, arg) in pairs(call, record) {
+                descriptors.compare(call, record, &text, arg);
+                let text = without_targets(&text);
+                let arg = &without_target(arg);
                 let difference = difference(call, &text, arg);
                 findings.push(Finding {
                     call: call.name.clone(),
@@ -42,6 +50,15 @@ pub fn compare(strace: &Threads, records: &[Record]) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// An argument as if nobody knew what it refers to.
+fn without_target(arg: &Arg) -> Arg {
+    let mut arg = arg.clone();
+    if let Some((number, _)) = arg.text.as_deref().and_then(parse) {
+        arg.text = (number != arg.value).then(|| number.to_owned());
+    }
+    arg
 }
 
 /// What both call the same argument.

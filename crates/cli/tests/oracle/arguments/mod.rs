@@ -2,10 +2,12 @@
 //!
 //! Each program runs once, seen by both. What differs is counted by call, argument and kind, and written to a report
 //! (`target/tmp/strace-fixtures.txt`, `strace-programs.txt`); of all that strace shows, 95 % must agree. `differences.rs` beside this file
-//! tells the kinds that stay, each with its reason; any other difference is a failure.
+//! tells the kinds that stay, each with its reason; any other difference is a failure. What descriptors refer to is compared apart: gizmo
+//! may not know it, but must never be wrong.
 
 mod compare;
 mod corpus;
+mod descriptors;
 mod differences;
 mod value;
 
@@ -15,6 +17,7 @@ use std::path::Path;
 
 use compare::{Finding, compare};
 use corpus::Program;
+use descriptors::Descriptors;
 
 /// Of the arguments that strace shows.
 const AGREE_AT_LEAST: f64 = 0.95;
@@ -91,10 +94,11 @@ impl Report {
 #[track_caller]
 fn assert_agree(programs: &[Program], name: &str) {
     let mut report = Report::default();
+    let mut descriptors = Descriptors::default();
     for program in programs {
         let (threads, records) = corpus::run(program);
         let before = report.agreeing();
-        for finding in compare(&threads, &records) {
+        for finding in compare(&threads, &records, &mut descriptors) {
             report.add(finding);
         }
         assert!(
@@ -105,9 +109,11 @@ fn assert_agree(programs: &[Program], name: &str) {
     }
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("strace-{name}.txt"));
     // In a machine, the folder is that of the host, and not to be written to.
-    if let Err(error) = std::fs::write(&path, report.text()) {
-        println!("{error}:\n{}", report.text());
+    let text = format!("{}\n{}", report.text(), descriptors.text());
+    if let Err(error) = std::fs::write(&path, &text) {
+        println!("{error}:\n{text}");
     }
+    descriptors.assert_right(&path);
     let kinds = report.others().map(|(kind, _)| kind);
     let unexplained: Vec<&str> = kinds
         .filter(|kind| differences::reason(kind).is_none())

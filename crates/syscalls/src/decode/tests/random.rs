@@ -115,6 +115,7 @@ proptest! {
         outcome in any_outcome(),
         parameters in prop::option::of(vec((prop::sample::select(CTYPES.to_vec()), "\\PC{0,8}"), 0..9)),
         kinds in vec((0u8..8, any_kind()), 0..5),
+        file in prop::option::of("\\PC{0,8}"),
         content in vec((0u8..7, 0u8..3, any_bytes(), any::<Option<u64>>(), any::<bool>()), 0..6),
     ) {
         let captures: Vec<Capture<'_>> = content
@@ -128,7 +129,8 @@ proptest! {
         let rules: Vec<CaptureRule> =
             kinds.into_iter().map(|(arg, kind)| CaptureRule { arg, kind, when: When::Exit }).collect();
         let decoder = Decoder::new(abi, name, parameters.as_ref(), &rules);
-        let call = Call { args, arg_count, outcome, captures: &captures, args_known };
+        let files = [file.as_deref(); 6];
+        let call = Call { args, arg_count, outcome, captures: &captures, args_known, files };
         let mut texts = Texts::default();
         decoder.decode(&call, &mut texts);
         let json: Vec<Value> = serde_json::from_str(&texts.args).expect("the arguments are JSON");

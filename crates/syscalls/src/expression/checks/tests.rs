@@ -26,6 +26,7 @@ fn opened() -> Opened {
             outcome: Outcome::Returned(4),
             captures: &PATH,
             args_known: true,
+            files: [None; 6],
         },
         duration: Some(Duration::Exactly(5000)),
         uid: Some(33),

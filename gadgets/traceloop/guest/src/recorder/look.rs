@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry;
 use gizmo_guest::{Error, Follower, Recording, boot_time_ns, is_wanted};
 
 use super::{Recorded, Recorder, calls_in_flight, emit, tell_lost};
+use crate::descriptors::Walk;
 use crate::event::Events;
 use crate::filter::Filter;
 use crate::inflight::InFlight;
@@ -20,6 +21,7 @@ const OWN: u32 = 0;
 #[derive(Debug, Default)]
 pub struct Told {
     position: Vec<Cursor>,
+    walk: Option<Walk>,
     totals: Totals,
 }
 
@@ -35,7 +37,7 @@ impl Recorder {
             let looked_at = |call: &InFlight<'_>| (call.tid, call.now_boot_ns);
             let mut waiting: BTreeMap<u32, u64> = calls.iter().map(looked_at).collect();
             // A thread is in one call at a time: when a later end of one is recorded, this one has ended.
-            self.show(&recorded, slot, events, |record| {
+            let walk = self.show(&recorded, slot, events, |record| {
                 if let Entry::Occupied(call) = waiting.entry(record.tid)
                     && record.end_boot_ns() >= *call.get()
                 {
@@ -43,7 +45,7 @@ impl Recorder {
                 }
             })?;
             calls.retain(|call| waiting.contains_key(&call.tid));
-            self.show_unfinished(&recorded, &calls, events)?;
+            self.show_unfinished(&recorded, &walk, &calls, events)?;
         }
         Ok(())
     }
@@ -68,7 +70,11 @@ impl Recorder {
 
     /// Drops what the rings hold.
     pub fn drop_history(&mut self) -> Result<(), Error> {
-        for (_, slot) in self.wanted()? {
+        for (wanted, slot) in self.wanted()? {
+            // What was open then is not open any more, perhaps.
+            for recorded in &mut self.recorded {
+                recorded.open_files.take_if(|_| recorded.who == wanted.who);
+            }
             self.slots.forget(slot)?;
             let epoch = self.slots.epoch(slot);
             if let Some(counted) = &mut self.counted {
@@ -128,17 +134,17 @@ impl Recorder {
         recorded: &Recorded,
         slot: u32,
         events: &mut Events,
-    ) -> Result<(), Error> {
-        if self.followers.contains_key(&OWN) {
-            self.show_new(OWN, recorded, slot, events)?;
-            // At its place each loss was marked; this is all of it.
-            if let Some(told) = self.followers.get(&OWN).and_then(|told| told.get(&slot)) {
-                tell_lost(&recorded.name, &told.totals);
-            }
-            self.show_statistics(recorded, slot, events)
-        } else {
-            self.show(recorded, slot, events, |_| ())
+    ) -> Result<Walk, Error> {
+        if !self.followers.contains_key(&OWN) {
+            return self.show(recorded, slot, events, |_| ());
         }
+        self.show_new(OWN, recorded, slot, events)?;
+        let told = self.followers.entry(OWN).or_default();
+        let told = told.remove(&slot).unwrap_or_default();
+        // At its place each loss was marked; this is all of it.
+        tell_lost(&recorded.name, &told.totals);
+        self.show_statistics(recorded, slot, events)?;
+        Ok(told.walk.unwrap_or_default())
     }
 
     /// The containers that somebody asks about, and their slots; those that have not begun have none.
@@ -162,13 +168,16 @@ impl Recorder {
         slot: u32,
         events: &mut Events,
     ) -> Result<(), Error> {
+        let begun = self.walk(recorded);
         let told = self.followers.entry(follower).or_default();
         let told = told.entry(slot).or_default();
+        let walk = told.walk.get_or_insert(begun);
+        walk.go_on(boot_time_ns()?);
         let (native, container) = (self.filter.native, recorded.container());
         let totals = self
             .slots
             .read_new(slot, &mut told.position, |cpu, shown| {
-                emit(events, native, container, cpu, shown)
+                emit(events, native, container, walk, cpu, shown)
             })?;
         events.flush()?;
         told.totals.records += totals.records;
