@@ -7,6 +7,7 @@
 mod apart;
 mod crowd;
 mod damage;
+mod descriptors;
 mod filter;
 mod inflight;
 mod live;

@@ -143,7 +143,7 @@ fn a_program_of_32_bits() {
     ];
     assert_eq!(shapes, expected);
     let parameters: Vec<&str> = calls[1..].iter().map(|call| &*call.parameters).collect();
-    let connect = format!("fd={socket}, uservaddr=unix:/none, addrlen=22");
+    let connect = format!("fd={socket}<socket>, uservaddr=unix:/none, addrlen=22");
     assert_eq!(parameters[0], "fd=-1, buf=\"narrow\", count=6");
     assert!(parameters[1].starts_with("dfd=AT_FDCWD, filename=\"/openat\", flags=O_RDONLY"));
     assert_eq!(

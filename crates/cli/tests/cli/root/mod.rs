@@ -3,6 +3,7 @@
 mod bench;
 mod commands;
 mod containers;
+mod descriptors;
 mod doctor;
 mod filters;
 mod guests;
