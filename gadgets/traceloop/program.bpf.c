@@ -87,6 +87,8 @@ static __always_inline void capture_beginning(__u64 key, struct call_place *plac
 		return;
 	if (capture_path(call, (struct capture *)place->path, rule))
 		return;
+	if (rule->conditional && !has_captures(call, rule))
+		return;
 	struct captures *captures = begin_captures(key);
 	if (captures) {
 		call->holds = true;

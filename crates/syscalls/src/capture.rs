@@ -24,6 +24,19 @@ pub struct CaptureRule {
     pub kind: CaptureKind,
     /// When the memory holds what is worth seeing.
     pub when: When,
+    /// Where what the argument is depends on another one.
+    pub only: Option<Only>,
+}
+
+/// Calls for which a rule holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Only {
+    /// The argument that decides.
+    pub arg: u8,
+    /// Which of its 32 bits count.
+    pub mask: u32,
+    /// The numbers below 64 that it must be one of, a bit for each.
+    pub values: u64,
 }
 
 /// When a recorder copies.
@@ -182,10 +195,11 @@ pub fn behaviour(name: &str) -> Behaviour {
 /// The rules of the call with this name and declaration, ordered by argument, at most [`MAX_RULES`].
 ///
 /// Without parameters only the listed rules are left. A listed rule is dropped if the declaration contradicts it:
-/// a name can mean something else in another ABI's table.
+/// a name can mean something else in another ABI's table. What is a pointer for some calls only is not declared as one.
 pub fn rules(name: &str, parameters: &[Parameter]) -> Vec<CaptureRule> {
     let declared_pointer = |rule: &&CaptureRule| {
-        parameters.is_empty()
+        rule.only.is_some()
+            || parameters.is_empty()
             || parameters
                 .get(usize::from(rule.arg))
                 .is_some_and(Parameter::is_pointer)
@@ -205,6 +219,7 @@ pub fn rules(name: &str, parameters: &[Parameter]) -> Vec<CaptureRule> {
                 arg,
                 kind: CaptureKind::Str,
                 when: When::Enter,
+                only: None,
             });
         }
     }

@@ -501,6 +501,32 @@ static __always_inline void keep_fault(struct call *call, struct captures *to, _
 	keep_capture(call, capture, 0);
 }
 
+/* Whether the rule holds for this call: what an argument points to may depend on another. */
+static __always_inline bool is_meant(struct call *call, struct capture_rule *how)
+{
+	__u64 only = how->only;
+	__u32 by = how->by;
+	if (!only)
+		return true;
+	if (by >= RECORD_ARGS)
+		return false;
+	__u64 value = (__u32)call->args[by] & how->mask;
+	return value < 64 && only >> value & 1;
+}
+
+/* Whether anything is to be captured when a call begins: of many that might have something to capture, most have not. */
+static __always_inline bool has_captures(struct call *call, struct rule *rule)
+{
+	for (__u32 i = 0; i < RULE_CAPTURES; i++) {
+		struct capture_rule *how = &rule->capture[i];
+		if (i >= rule->captures)
+			break;
+		if (how->arg < RECORD_ARGS && call->args[how->arg] && is_meant(call, how))
+			return true;
+	}
+	return false;
+}
+
 __noinline int capture_at_enter(struct call *call, struct captures *to, struct rule *rule)
 {
 	if (!call || !to || !rule)
@@ -513,7 +539,7 @@ __noinline int capture_at_enter(struct call *call, struct captures *to, struct r
 			if (bpf_probe_read_user(&call->room, sizeof(call->room), (void *)call->args[how->from]))
 				call->room = CAPTURE_BYTES;
 		}
-		if (how->at_exit)
+		if (how->at_exit || !is_meant(call, how))
 			continue;
 		__u32 captured = call->captured;
 		__u8 captures = call->captures;
@@ -537,7 +563,7 @@ __noinline int capture_at_exit(struct call *call, struct captures *to, struct ru
 			break;
 		bool again = call->retry & (1 << i);
 		/* A call that failed has filled nothing. */
-		bool filled = rule->capture[i].at_exit && ret >= 0;
+		bool filled = rule->capture[i].at_exit && ret >= 0 && is_meant(call, &rule->capture[i]);
 		if (again || filled)
 			capture_one(call, to, rule, i);
 	}

@@ -163,6 +163,11 @@ struct capture_rule {
 	__u8 at_exit;
 	__u16 size;
 	__u16 each; /* bytes of an element, if a length is a number of elements; 0 of a buffer */
+	/* If this is not 0, only where the argument by, and mask, is a number below 64 whose bit is set here. */
+	__u64 only;
+	__u32 mask;
+	__u8 by;
+	__u8 reserved[3];
 };
 
 #define RULE_CAPTURES 4
@@ -183,7 +188,8 @@ struct rule {
 	__u8 args;
 	__u8 flags;
 	__u8 captures;
-	__u8 reserved[5];
+	__u8 conditional; /* some of them are not for every call */
+	__u8 reserved[4];
 	struct capture_rule capture[RULE_CAPTURES];
 };
 

@@ -110,7 +110,9 @@ fn links(name: &str) -> &'static [Link] {
         "libc" | "parked" | "threads" => &[Link::Dynamic],
         "narrow" | "untouched32" => &[Link::BareNarrow],
         "i386" => &[Link::Narrow],
-        "judged" | "messages" | "numbers" | "sockets" | "vectors" => &[Link::Static, Link::Narrow],
+        "judged" | "messages" | "numbers" | "options" | "sockets" | "vectors" => {
+            &[Link::Static, Link::Narrow]
+        }
         _ => &[Link::Static],
     }
 }

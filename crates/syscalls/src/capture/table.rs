@@ -6,7 +6,7 @@
 
 use super::CaptureKind::{Array, Bytes, Iovec, MsgBuf, MsgHdr, MsgHdrs, Str, StrVec};
 use super::Len::{Arg, Fixed, MinArgReturn, PointedU32, Return};
-use super::{CaptureKind, CaptureRule, Direction, Element, IovecLen, Len, When};
+use super::{CaptureKind, CaptureRule, Direction, Element, IovecLen, Len, Only, When};
 
 /// `struct __kernel_timespec` and `struct __kernel_old_timeval`; two 32-bit numbers for the old calls of 32-bit ABIs.
 const TIMESPEC_BYTES: u32 = 16;
@@ -33,6 +33,19 @@ const TMS_BYTES: u32 = 32;
 const FD_SET_BYTES: u32 = 128;
 /// `struct rlimit64` and, on 64-bit ABIs, `struct rlimit`.
 const RLIMIT_BYTES: u32 = 16;
+/// `struct flock` and `struct flock64`.
+const FLOCK_BYTES: u32 = 32;
+/// `F_SETLK`, `F_SETLKW`, those with 64 of 32-bit ABIs, and `F_OFD_SETLK`, `F_OFD_SETLKW` (include/uapi/asm-generic/fcntl.h).
+const SETS_LOCK: &[u8] = &[6, 7, 13, 14, 37, 38];
+/// `F_GETLK`, `F_GETLK64`, `F_OFD_GETLK`.
+const GETS_LOCK: &[u8] = &[5, 12, 36];
+/// Of the operation without its flags (include/uapi/linux/futex.h).
+const FUTEX_CMD_MASK: u32 = !(128 | 256);
+/// Those that take a time: `FUTEX_WAIT`, `FUTEX_LOCK_PI`, `FUTEX_WAIT_BITSET`, `FUTEX_WAIT_REQUEUE_PI`, `FUTEX_LOCK_PI2`.
+const FUTEX_WAITS: &[u8] = &[0, 6, 9, 11, 13];
+/// include/uapi/linux/prctl.h.
+const PR_SET_NAME: u8 = 15;
+const PR_GET_NAME: u8 = 16;
 /// `int [2]`, filled with two descriptors.
 const FD_PAIR_BYTES: u32 = 8;
 
@@ -41,6 +54,7 @@ const fn enter(arg: u8, kind: CaptureKind) -> CaptureRule {
         arg,
         kind,
         when: When::Enter,
+        only: None,
     }
 }
 
@@ -49,6 +63,20 @@ const fn exit(arg: u8, kind: CaptureKind) -> CaptureRule {
         arg,
         kind,
         when: When::Exit,
+        only: None,
+    }
+}
+
+/// Only where an argument is one of some numbers, of which a `mask` counts.
+const fn only(rule: CaptureRule, arg: u8, mask: u32, numbers: &[u8]) -> CaptureRule {
+    let (mut values, mut at) = (0, 0);
+    while at < numbers.len() {
+        values |= 1 << numbers[at];
+        at += 1;
+    }
+    CaptureRule {
+        only: Some(Only { arg, mask, values }),
+        ..rule
     }
 }
 
@@ -117,6 +145,13 @@ static LISTED: &[(&[&str], &[CaptureRule])] = &[
     (&["_llseek"], &[output(3, Fixed(8))]),
     (&["getdents64"], &[outputs(1, Element::Byte, Return)]),
     (&["sendfile", "sendfile64"], &[input(2, Fixed(8))]),
+    (
+        &["fcntl", "fcntl64"],
+        &[
+            only(input(2, Fixed(FLOCK_BYTES)), 1, u32::MAX, SETS_LOCK),
+            only(output(2, Fixed(FLOCK_BYTES)), 1, u32::MAX, GETS_LOCK),
+        ],
+    ),
     (
         &["utimensat", "utimensat_time64", "futimesat"],
         &[input(2, Fixed(TIMESPECS_BYTES))],
@@ -230,6 +265,13 @@ static LISTED: &[(&[&str], &[CaptureRule])] = &[
         ],
     ),
     (&["getrusage"], &[output(1, Fixed(RUSAGE_BYTES))]),
+    (
+        &["prctl"],
+        &[
+            only(enter(1, Str), 0, u32::MAX, &[PR_SET_NAME]),
+            only(exit(1, Str), 0, u32::MAX, &[PR_GET_NAME]),
+        ],
+    ),
     (&["sched_setscheduler"], &[input(2, Fixed(4))]),
     (&["sched_getaffinity"], &[output(2, Return)]),
     (&["sched_setaffinity"], &[input(2, Arg(1))]),
@@ -284,6 +326,17 @@ static LISTED: &[(&[&str], &[CaptureRule])] = &[
     ),
     // Time.
     (&["nanosleep"], &[input(0, Fixed(TIMESPEC_BYTES))]),
+    (
+        &["futex", "futex_time64"],
+        &[only(
+            input(3, Fixed(TIMESPEC_BYTES)),
+            1,
+            FUTEX_CMD_MASK,
+            FUTEX_WAITS,
+        )],
+    ),
+    (&["futex_wait"], &[input(4, Fixed(TIMESPEC_BYTES))]),
+    (&["futex_waitv"], &[input(3, Fixed(TIMESPEC_BYTES))]),
     (
         &["clock_nanosleep", "clock_nanosleep_time64"],
         &[input(2, Fixed(TIMESPEC_BYTES))],

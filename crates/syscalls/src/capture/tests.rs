@@ -26,7 +26,8 @@ fn char_pointers_are_strings_at_enter() {
         [CaptureRule {
             arg: 1,
             kind: CaptureKind::Str,
-            when: When::Enter
+            when: When::Enter,
+            only: None,
         }]
     );
     let declared = parameters(&[("char *", "name"), ("int", "flags")]);
@@ -57,7 +58,8 @@ fn buffers_are_not_strings() {
         [CaptureRule {
             arg: 1,
             kind: CaptureKind::Bytes { len: Len::Return },
-            when: When::Exit
+            when: When::Exit,
+            only: None,
         }]
     );
     assert_eq!(
@@ -65,7 +67,8 @@ fn buffers_are_not_strings() {
         [CaptureRule {
             arg: 1,
             kind: CaptureKind::Bytes { len: Len::Arg(2) },
-            when: When::Enter
+            when: When::Enter,
+            only: None,
         }]
     );
     let declared = parameters(&[("int", "shmid"), ("char *", "shmaddr"), ("int", "shmflg")]);

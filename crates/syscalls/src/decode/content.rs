@@ -38,17 +38,17 @@ struct Piece<'a> {
 
 impl<'a> Place<'a> {
     /// Appends the text of the memory behind this argument; nothing if nothing was copied.
-    pub fn content(self, out: &mut String) -> Content {
-        let content = self.shaped(out);
+    pub fn content(self, pointee: Pointee, out: &mut String) -> Content {
+        let content = self.shaped(pointee, out);
         Content {
             len: content.len.filter(|len| *len != Capture::MORE),
             ..content
         }
     }
 
-    fn shaped(self, out: &mut String) -> Content {
+    fn shaped(self, pointee: Pointee, out: &mut String) -> Content {
         // With `WNOHANG` and no child to report, the status is not written.
-        let is_status = matches!(self.argument.pointee, Pointee::WaitStatus);
+        let is_status = matches!(pointee, Pointee::WaitStatus);
         if is_status && self.call.outcome == Outcome::Returned(0) {
             return Content::default();
         }
@@ -58,12 +58,8 @@ impl<'a> Place<'a> {
             _ => {}
         }
         match self.capture(0) {
-            None if self.is_empty_buffer() => {
-                out.push_str(if self.argument.pointee.is_list() {
-                    "[]"
-                } else {
-                    "\"\""
-                });
+            None if self.is_empty_buffer(pointee) => {
+                out.push_str(if pointee.is_list() { "[]" } else { "\"\"" });
                 Content {
                     len: Some(0),
                     ..Content::default()
@@ -75,17 +71,17 @@ impl<'a> Place<'a> {
                 fault: true,
                 ..Content::default()
             },
-            Some(capture) => self.data(capture, out),
+            Some(capture) => self.data(pointee, capture, out),
         }
     }
 
-    fn data(self, capture: &Capture<'a>, out: &mut String) -> Content {
+    fn data(self, pointee: Pointee, capture: &Capture<'a>, out: &mut String) -> Content {
         let start = out.len();
         let mut content = match self.argument.kind {
             Some(CaptureKind::Str) => string(capture, out),
             Some(CaptureKind::StrVec) => string_vector(capture, out),
             Some(CaptureKind::MsgBuf { .. }) => self.message_buffer(capture, out),
-            _ => self.bytes(capture, out),
+            _ => self.bytes(pointee, capture, out),
         };
         if capture.fault {
             content.fault = true;
@@ -98,10 +94,10 @@ impl<'a> Place<'a> {
         content
     }
 
-    fn bytes(self, capture: &Capture<'a>, out: &mut String) -> Content {
+    fn bytes(self, pointee: Pointee, capture: &Capture<'a>, out: &mut String) -> Content {
         let Piece { bytes, len, cut } = self.piece(capture);
         let abi = self.decoder.abi;
-        match self.argument.pointee {
+        match pointee {
             // An address of no bytes says nothing that the pointer and the length do not.
             Pointee::SocketAddress if bytes.is_empty() => {}
             Pointee::SocketAddress => sockaddr(abi, bytes, cut, out),
@@ -323,8 +319,8 @@ impl<'a> Place<'a> {
     }
 
     /// Whether nothing was copied because there was nothing: a read of 0 bytes is not an unread one.
-    fn is_empty_buffer(self) -> bool {
-        let is_address = matches!(self.argument.pointee, Pointee::SocketAddress);
+    fn is_empty_buffer(self, pointee: Pointee) -> bool {
+        let is_address = matches!(pointee, Pointee::SocketAddress);
         let has_length = matches!(
             self.argument.kind,
             Some(CaptureKind::Bytes { .. } | CaptureKind::Array { .. } | CaptureKind::Iovec { .. })

@@ -45,10 +45,10 @@ impl Known {
     }
 
     /// What it points to, if it is `declared` to point to that.
-    pub fn pointee(&self, declared: Pointee) -> Pointee {
+    pub fn pointee(&self, abi: Abi, declared: Pointee) -> Pointee {
         match self.word {
             "*[2]" => declared.pair(),
-            word => Pointee::named(word.trim_start_matches('*')).unwrap_or(declared),
+            word => Pointee::named(abi, word.trim_start_matches('*')).unwrap_or(declared),
         }
     }
 }

@@ -186,6 +186,7 @@ struct Argument {
 struct Case {
     only: Condition,
     form: Form,
+    pointee: Pointee,
 }
 
 impl Decoder {
@@ -235,13 +236,19 @@ impl Decoder {
             let Some(argument) = self.arguments.get_mut(known.arg) else {
                 continue;
             };
-            let Some(form) = known.form(self.abi, argument.form) else {
-                argument.pointee = known.pointee(argument.pointee);
-                continue;
+            let form = known.form(self.abi, argument.form);
+            let pointee = match form {
+                Some(_) => argument.pointee,
+                None => known.pointee(self.abi, argument.pointee),
             };
+            let form = form.unwrap_or(argument.form);
             match known.only {
-                None => argument.form = form,
-                Some(only) => argument.cases.push(Case { only, form }),
+                None => (argument.form, argument.pointee) = (form, pointee),
+                Some(only) => argument.cases.push(Case {
+                    only,
+                    form,
+                    pointee,
+                }),
             }
         }
     }
@@ -312,7 +319,8 @@ impl Argument {
 }
 
 impl<'a> Place<'a> {
-    fn form(self) -> Form {
+    /// What this call makes of the argument, and of what it points to.
+    fn case(self) -> (Form, Pointee) {
         let is_it = |case: &&Case| {
             let Condition { arg, mask, values } = &case.only;
             let other = self
@@ -324,8 +332,9 @@ impl<'a> Place<'a> {
                 values.contains(&(other.form.bits(self.decoder.abi, raw) & mask))
             })
         };
+        let Argument { form, pointee, .. } = self.argument;
         let case = self.argument.cases.iter().find(is_it);
-        case.map_or(self.argument.form, |case| case.form)
+        case.map_or((*form, *pointee), |case| (case.form, case.pointee))
     }
 
     /// What the argument refers to, if it is a descriptor. Where a path begins that is absolute says nothing.
@@ -339,7 +348,7 @@ impl<'a> Place<'a> {
 
     /// Appends the argument to the line and to the list.
     fn decode(self, line: &mut String, json: &mut String) {
-        let (abi, form) = (self.decoder.abi, self.form());
+        let (abi, (form, pointee)) = (self.decoder.abi, self.case());
         let raw = self.call.known_arg(self.arg.into());
         line.push_str(&self.argument.label);
         json.push_str(&self.argument.head);
@@ -351,7 +360,7 @@ impl<'a> Place<'a> {
         // A recorder that follows a NULL pointer reports a fault, but `NULL` says it better.
         let content = match raw.is_some_and(|raw| form.is_null(abi, raw)) {
             true => Content::default(),
-            false => self.content(line),
+            false => self.content(pointee, line),
         };
         if let Some(raw) = raw
             && line.len() == text

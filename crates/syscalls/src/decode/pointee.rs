@@ -64,7 +64,7 @@ impl Pointee {
     }
 
     /// That with this name in `data/arguments.txt`.
-    pub fn named(name: &str) -> Option<Pointee> {
+    pub fn named(abi: Abi, name: &str) -> Option<Pointee> {
         Some(match name {
             "i32" => Pointee::Integers,
             "offset" => Pointee::Offset,
@@ -72,7 +72,7 @@ impl Pointee {
             "status" => Pointee::WaitStatus,
             "option" => Pointee::Option,
             "bits" => Pointee::Bits,
-            _ => return None,
+            name => Pointee::Structure(Structure::find(abi, name)?),
         })
     }
 

@@ -115,6 +115,7 @@ fn encode(call_abi: Abi, declaration: &Declaration) -> [u8; RULE_BYTES] {
     bytes[0] = declaration.parameters.len().min(abi::RECORD_ARGS as usize) as u8;
     bytes[FLAGS] = flags as u8;
     bytes[2] = captures.len() as u8;
+    bytes[3] = u8::from(captures.iter().any(|rule| rule.only.is_some()));
     for (place, rule) in bytes[8..]
         .chunks_exact_mut(size_of::<abi::capture_rule>())
         .zip(captures)
@@ -169,6 +170,11 @@ fn encode_capture(call_abi: Abi, rule: &CaptureRule, place: &mut [u8]) {
     // All of them are structures, which are far smaller.
     place[4..6].copy_from_slice(&(more as u16).to_ne_bytes());
     place[6..8].copy_from_slice(&(each as u16).to_ne_bytes());
+    if let Some(only) = rule.only {
+        place[8..16].copy_from_slice(&only.values.to_ne_bytes());
+        place[16..20].copy_from_slice(&only.mask.to_ne_bytes());
+        place[20] = only.arg;
+    }
 }
 
 /// How long memory is: the kind of capture, the argument it asks, bytes besides, bytes of an element.
@@ -184,6 +190,8 @@ fn counted(len: Len, more: u32, each: u32) -> (u32, u8, u32, u32) {
 
 #[cfg(test)]
 mod tests {
+    use std::mem::offset_of;
+
     use super::*;
 
     fn rule_of(name: &str) -> [u8; RULE_BYTES] {
@@ -203,6 +211,19 @@ mod tests {
     fn read_is_captured_when_it_returns() {
         let rule = rule_of("read");
         assert_eq!(rule[8..12], [1, abi::CAPTURE_LENGTH_IS_RET as u8, 0, 1]);
+    }
+
+    #[test]
+    fn offsets_are_those_of_the_header_file() {
+        assert_eq!(offset_of!(abi::rule, flags), FLAGS);
+        assert_eq!(offset_of!(abi::rule, captures), 2);
+        assert_eq!(offset_of!(abi::rule, conditional), 3);
+        assert_eq!(offset_of!(abi::rule, capture), 8);
+        assert_eq!(offset_of!(abi::capture_rule, size), 4);
+        assert_eq!(offset_of!(abi::capture_rule, each), 6);
+        assert_eq!(offset_of!(abi::capture_rule, only), 8);
+        assert_eq!(offset_of!(abi::capture_rule, mask), 16);
+        assert_eq!(offset_of!(abi::capture_rule, by), 20);
     }
 
     #[test]
@@ -239,6 +260,18 @@ mod tests {
             u16::from_ne_bytes(rule[14..16].try_into().unwrap())
         };
         assert_eq!((each_in(Abi::X86_64), each_in(Abi::Aarch64)), (12, 16));
+    }
+
+    #[test]
+    fn a_rule_may_be_for_some_calls_only() {
+        let rule = rule_of("futex");
+        assert_eq!(rule[2..4], [1, 1]);
+        let value = |at: usize| u64::from_ne_bytes(rule[at..at + 8].try_into().unwrap());
+        // FUTEX_WAIT and FUTEX_WAIT_BITSET, and not FUTEX_WAKE.
+        assert_eq!(value(16) & 0b10_0000_0011, 0b10_0000_0001);
+        assert_eq!(value(24), 0x1_ffff_fe7f);
+        assert_eq!(rule_of("fcntl")[2..4], [2, 1]);
+        assert_eq!(rule_of("openat")[3], 0);
     }
 
     #[test]

@@ -87,7 +87,9 @@ pub const FIXTURES: &[Program] = &[
     fixture("vectors", Link::Static),
     fixture("messages", Link::Static),
     fixture("execs", Link::Static),
+    fixture("options", Link::Static),
     fixture("i386", Link::Narrow),
+    fixture("options", Link::Narrow),
     fixture("sockets", Link::Narrow),
     fixture("messages", Link::Narrow),
 ];

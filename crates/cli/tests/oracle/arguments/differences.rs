@@ -7,7 +7,7 @@ use crate::strace::Call;
 const KINDS: &[(&str, &str)] = &[
     (
         "by option",
-        "what the argument points to depends on another argument, and the recorder copies by call only",
+        "what an ioctl points to depends on its number, and there are too many for the recorder",
     ),
     (
         "pointers",
@@ -47,7 +47,7 @@ const KINDS: &[(&str, &str)] = &[
 /// The kind of a difference; one that nobody has explained is called by its place.
 pub fn kind(call: &Call, text: &str, arg: &Arg) -> String {
     let kind = match (call.name.as_str(), arg.name.as_str()) {
-        ("prctl", "arg2") | ("ioctl", "arg") | ("futex", "utime") | ("fcntl", "arg") => "by option",
+        ("ioctl", "arg") => "by option",
         ("seccomp", "uargs") => "pointers",
         ("nanosleep" | "clock_nanosleep", "rmtp") => "failed call",
         ("readv" | "preadv", "vec") if text.starts_with("[{iov_base=0x") => "not filled",

@@ -22,7 +22,7 @@ fn every_line_means_something() {
                 let form = Form::new(abi, name, &parameter());
                 let is_known = match known.word.strip_prefix('*') {
                     Some("[2]") => true,
-                    Some(word) => Pointee::named(word).is_some(),
+                    Some(word) => Pointee::named(abi, word).is_some(),
                     None => known.form(abi, form).is_some(),
                 };
                 assert!(is_known, "{abi} {name}: `{}`", known.word);

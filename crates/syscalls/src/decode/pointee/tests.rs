@@ -23,7 +23,7 @@ fn shown_of(
         .position(|known| known.name == parameter)?;
     let known = meanings::of_call(abi, name);
     let known = known.iter().find(|known| known.arg == position);
-    let pointee = known.map_or(declared, |known| known.pointee(declared));
+    let pointee = known.map_or(declared, |known| known.pointee(abi, declared));
     let mut out = String::new();
     let text = pointee.put(abi, bytes, false, None, &mut out);
     assert!(text.is_some() || out.is_empty());

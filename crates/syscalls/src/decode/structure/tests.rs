@@ -41,6 +41,8 @@ const DEFINED: &[(&str, &str, &str)] = &[
     ("statx", "linux/stat.h", "struct statx"),
     ("statx_timestamp", "linux/stat.h", "struct statx_timestamp"),
     ("statfs", "asm/statfs.h", "struct statfs"),
+    ("flock", "asm/fcntl.h", "struct flock"),
+    ("flock64", "asm/fcntl.h", "struct flock64"),
     ("open_how", "linux/openat2.h", "struct open_how"),
     ("timespec", "linux/time_types.h", "struct __kernel_timespec"),
     (

@@ -127,7 +127,7 @@ proptest! {
             declaration(name, &parameters)
         });
         let rules: Vec<CaptureRule> =
-            kinds.into_iter().map(|(arg, kind)| CaptureRule { arg, kind, when: When::Exit }).collect();
+            kinds.into_iter().map(|(arg, kind)| CaptureRule { arg, kind, when: When::Exit, only: None }).collect();
         let decoder = Decoder::new(abi, name, parameters.as_ref(), &rules);
         let files = [file.as_deref(); 6];
         let call = Call { args, arg_count, outcome, captures: &captures, args_known, files };
