@@ -50,6 +50,9 @@ fn a_snapshot_has_a_form_of_its_own() {
         .ok(["snapshot", "-o", "yaml", "--filter", "syscall==umask"])
         .stdout();
     assert!(yaml.contains("syscall: umask"), "{yaml}");
+    let page = turn.ok(["snapshot", "-o", "html"]).stdout();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"));
+    assert!(page.contains("\n{\"end\":1}\n"), "the page is whole");
     for (flags, word) in [
         (["-o", "xml"], "xml"),
         (["--fields", "nosuch"], "nosuch"),
