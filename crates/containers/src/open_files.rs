@@ -15,6 +15,9 @@ use crate::process::{ProcessFacts, read_proc, v2_mount};
 /// Descriptors that are looked at in all: some milliseconds. A container with more is not told whole.
 const MOST: usize = 4096;
 
+/// Links that are longer than most paths are left out.
+const LONGEST: usize = 512;
+
 /// Cgroups below each other that are looked into.
 const DEEPEST: usize = 8;
 
@@ -32,7 +35,7 @@ pub struct OpenFile {
     pub fd: Option<i32>,
     /// Whether it is closed when the process executes another program.
     pub ends_with_exec: bool,
-    /// The link in `/proc`: a path, or `socket:[123]` and the like. Those with control characters are left out.
+    /// The link in `/proc`: a path, or `socket:[123]` and the like. Those with control characters or more than 512 bytes are left out.
     pub target: String,
 }
 
@@ -85,7 +88,8 @@ fn add_files(host: &HostRoot, pid: u32, files: &mut Vec<OpenFile>) -> io::Result
     let begin = files.len();
     let file = |fd, ends_with_exec, link: PathBuf| {
         let target = link.into_os_string().into_string().ok()?;
-        (!target.contains(char::is_control)).then(|| OpenFile {
+        let is_fit = target.len() <= LONGEST && !target.contains(char::is_control);
+        is_fit.then(|| OpenFile {
             pid,
             start_ticks: process.start_ticks(),
             fd,

@@ -84,8 +84,12 @@ pub struct Seed<'a> {
 }
 
 /// The descriptors of processes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Descriptors {
+    /// Bytes that may be used.
+    room: usize,
+    /// Bytes that were used for more since that was looked at.
+    grown: usize,
     tables: BTreeMap<u32, Table>,
     /// What children have that were not met yet.
     forks: VecDeque<Fork>,
@@ -114,6 +118,8 @@ struct Table {
     born_ticks: u64,
     /// What is closed has no target.
     known: BTreeMap<i32, Known>,
+    /// About what it takes.
+    bytes: usize,
     /// Since when nothing else is known.
     since: u64,
     /// It has executed another program.
@@ -131,7 +137,25 @@ struct Known {
     ends_with_exec: bool,
 }
 
+impl Known {
+    /// About what it takes, as if nobody shared the target.
+    fn bytes(&self) -> usize {
+        64 + self.target.as_ref().map_or(0, |target| target.len())
+    }
+}
+
 impl Descriptors {
+    /// Nothing is known yet. Whoever makes it necessary to know more than fits into `room` bytes makes it forget everything.
+    pub fn new(room: usize) -> Self {
+        Self {
+            room,
+            grown: 0,
+            tables: BTreeMap::new(),
+            forks: VecDeque::new(),
+            orphans: VecDeque::new(),
+        }
+    }
+
     /// What a descriptor refers to, according to somebody who has looked at this time. Call it when everything was told that
     /// returned before the end of that time, and nothing that did later.
     pub fn seed(&mut self, seed: &Seed<'_>, read: Times) {
@@ -149,7 +173,10 @@ impl Descriptors {
         };
         if table.born_ticks == seed.born_ticks && is_news {
             let target = Some(seed.target.into());
+            let before = table.bytes;
             table.set(seed.fd, target, seed.ends_with_exec, read.end);
+            let grown = table.bytes.saturating_sub(before);
+            self.grow(grown);
         }
     }
 
@@ -170,9 +197,7 @@ impl Descriptors {
                     .get(&process.parent)
                     .cloned()
                     .unwrap_or_default();
-                table
-                    .known
-                    .retain(|_, known| known.since <= process.born_boot_ns);
+                table.keep(|_, known| known.since <= process.born_boot_ns);
                 table
             }
             None => {
@@ -183,7 +208,9 @@ impl Descriptors {
         table.born_ticks = born_ticks;
         table.has_executed = false;
         self.tables.remove(&process.pid);
+        let grown = table.bytes;
         self.table(process.pid, table);
+        self.grow(grown);
     }
 
     /// What a descriptor of a process, or the current folder, referred to at a time, if that is known.
@@ -195,7 +222,21 @@ impl Descriptors {
 
     /// Calls were lost: nothing is known any more.
     pub fn forget(&mut self) {
-        *self = Self::default();
+        *self = Self::new(self.room);
+    }
+
+    /// More is known. To look at all of it each time would take long.
+    fn grow(&mut self, bytes: usize) {
+        self.grown += bytes;
+        if self.grown <= self.room / 8 {
+            return;
+        }
+        self.grown = 0;
+        let forks = self.forks.iter().map(|fork| &fork.table);
+        let used = self.tables.values().chain(forks).map(|table| table.bytes);
+        if used.sum::<usize>() > self.room {
+            self.forget();
+        }
     }
 
     /// A call of a process that was met has returned.
@@ -211,7 +252,10 @@ impl Descriptors {
                 self.fork(pid, flags, times);
             }
             (effect, Outcome::Returned(returned @ 0..)) => {
+                let before = table.bytes;
                 table.follow(abi, effect, call, returned, times);
+                let grown = table.bytes.saturating_sub(before);
+                self.grow(grown);
             }
             // A connection that is not there yet has its address all the same.
             (Effect::Names { address }, Outcome::Returned(EINPROGRESS)) => {
@@ -236,17 +280,19 @@ impl Descriptors {
             table: table.clone(),
         };
         // What other threads have changed meanwhile the child may have or not.
-        let is_older = |known: &Known| known.since <= times.begin;
-        fork.table.known.retain(|_, known| is_older(known));
+        fork.table.keep(|_, known| known.since <= times.begin);
+        let grown = fork.table.bytes;
         let orphan = self.orphans.iter().position(|child| fork.has_made(child));
         let Some(child) = orphan.and_then(|at| self.orphans.remove(at)) else {
             push(&mut self.forks, fork);
+            self.grow(grown);
             return;
         };
         if let Some(table) = self.tables.get_mut(&child.pid)
             && table.born_ticks == child.born_boot_ns / TICK_NS
         {
             table.inherit(fork.table);
+            self.grow(grown);
         }
     }
 
@@ -276,23 +322,29 @@ impl Table {
         }
         self.is_shared |= parent.is_shared && !self.has_executed;
         for (fd, known) in parent.known {
-            if !(self.has_executed && known.ends_with_exec) {
-                self.known.entry(fd).or_insert(known);
+            let is_left = !(self.has_executed && known.ends_with_exec);
+            if is_left && !self.known.contains_key(&fd) {
+                self.set(fd, known.target, known.ends_with_exec, known.since);
             }
         }
+    }
+
+    fn keep(&mut self, mut is_kept: impl FnMut(i32, &Known) -> bool) {
+        self.known.retain(|fd, known| is_kept(*fd, known));
+        self.bytes = self.known.values().map(Known::bytes).sum();
     }
 
     fn set(&mut self, fd: i32, target: Option<Arc<str>>, ends_with_exec: bool, since: u64) {
         let has_room = self.known.len() < MOST || self.known.contains_key(&fd);
         if has_room && (fd >= 0 || fd == AT_FDCWD) {
-            self.known.insert(
-                fd,
-                Known {
-                    target,
-                    since,
-                    ends_with_exec,
-                },
-            );
+            let known = Known {
+                target,
+                since,
+                ends_with_exec,
+            };
+            self.bytes += known.bytes();
+            let before = self.known.insert(fd, known);
+            self.bytes -= before.map_or(0, |before| before.bytes());
         }
     }
 
@@ -305,7 +357,7 @@ impl Table {
 
     /// Nothing is known any more but the folder.
     fn forget(&mut self, times: Times) {
-        self.known.retain(|fd, _| *fd == AT_FDCWD);
+        self.keep(|fd, _| fd == AT_FDCWD);
         self.since = times.end;
     }
 
@@ -387,6 +439,7 @@ impl Table {
                 self.has_executed = true;
                 let ended = self.known.values_mut().filter(|known| known.ends_with_exec);
                 ended.for_each(|known| (known.target, known.since) = (None, times.end));
+                self.keep(|_, _| true);
             }
             Effect::Delegates => self.is_shared = true,
             Effect::Forks { .. } | Effect::Ends => {}

@@ -37,7 +37,7 @@ struct Told {
 /// Of process 7, which has made no call yet.
 fn told() -> Told {
     let mut told = Told {
-        descriptors: Descriptors::default(),
+        descriptors: Descriptors::new(1 << 20),
         now: 1000,
     };
     told.descriptors.meet(&process(PID, 1, 0));
@@ -430,12 +430,12 @@ fn what_a_program_may_have_is_bounded() {
     assert_eq!(known.target(PID, 1000), Some("/a"));
     for pid in 0..5000 {
         known.descriptors.meet(&process(pid, 1, 50));
-        follow(&mut known, "clone", &[17], 8, &[]);
     }
     let Descriptors {
         tables,
         forks,
         orphans,
+        ..
     } = &known.descriptors;
     assert!(tables.len() <= MOST);
     assert!(forks.len().max(orphans.len()) <= MOST_CHILDREN);
@@ -449,4 +449,37 @@ fn what_a_program_may_have_is_bounded() {
             .target(PID, AT_FDCWD)
             .is_none_or(|path| path.len() <= LONGEST_TARGET)
     );
+}
+
+#[test]
+fn more_than_there_is_room_for_is_forgotten() {
+    let path = format!("/{}", "x".repeat(250));
+    let mut known = told();
+    let bytes = |known: &Told| {
+        let Descriptors { tables, forks, .. } = &known.descriptors;
+        let forks = forks.iter().map(|fork| &fork.table);
+        let used = tables.values().chain(forks).map(|table| {
+            let exact: usize = table.known.values().map(Known::bytes).sum();
+            assert_eq!(table.bytes, exact);
+            exact
+        });
+        used.sum::<usize>()
+    };
+    let mut most = 0;
+    let mut is_forgotten = false;
+    for round in 0..200 {
+        let pid = 100 + round;
+        known.descriptors.meet(&process(PID, 1, 0));
+        for fd in 0..40 {
+            open(&mut known, &path, u64::from(round) % 2 * CLOEXEC, fd);
+        }
+        let born = known.now + 2;
+        follow(&mut known, "clone", &[17], 8, &[]);
+        follow(&mut known, "execve", &[1, 2, 3], 0, &[]);
+        known.descriptors.meet(&process(pid, PID, born));
+        is_forgotten |= known.target(pid, 3).is_none();
+        most = most.max(bytes(&known));
+    }
+    assert!(is_forgotten);
+    assert!((500_000..(1 << 20) + (1 << 18)).contains(&most), "{most}");
 }

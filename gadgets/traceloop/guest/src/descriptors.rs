@@ -52,8 +52,15 @@ impl OpenFiles {
     }
 }
 
+/// Bytes that may be used for what is known along a ring: thousands of descriptors. It is little of the guest's memory, since a traced
+/// program can have any number.
+pub const ROOM: usize = 1 << 20;
+
+/// The same of one that is kept for a follower.
+pub const FOLLOWER_ROOM: usize = ROOM / 4;
+
 /// A way along the records of a ring.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Walk {
     descriptors: Descriptors,
     /// What was read later than all records so far.
@@ -65,10 +72,12 @@ pub struct Walk {
 
 impl Walk {
     /// From the beginning of a ring.
-    pub fn new(open_files: Option<Rc<OpenFiles>>) -> Self {
+    pub fn new(open_files: Option<Rc<OpenFiles>>, room: usize) -> Self {
         Self {
+            descriptors: Descriptors::new(room),
             open_files,
-            ..Self::default()
+            era: 0,
+            settled_boot_ns: 0,
         }
     }
 
@@ -185,7 +194,7 @@ mod tests {
 
     #[test]
     fn what_was_read_holds_from_then_on() {
-        let mut walk = Walk::new(OpenFiles::parse(TEXT.to_owned()));
+        let mut walk = Walk::new(OpenFiles::parse(TEXT.to_owned()), ROOM);
         walk.reach(0, &of(&record(10, 100, 0)));
         assert_eq!(known(&walk, 300), [None, None]);
         walk.reach(0, &of(&record(150, 60, 0)));
@@ -199,7 +208,7 @@ mod tests {
     #[test]
     fn what_was_read_in_the_midst_of_what_is_missing_is_nothing() {
         for (end, is_known) in [(100, true), (101, false), (300, false)] {
-            let mut walk = Walk::new(OpenFiles::parse(TEXT.to_owned()));
+            let mut walk = Walk::new(OpenFiles::parse(TEXT.to_owned()), ROOM);
             walk.forget(&of(&record(end, 0, 0)));
             walk.reach(0, &of(&record(400, 0, 0)));
             assert_eq!(known(&walk, 400)[0].is_some(), is_known, "{end}");
@@ -208,7 +217,7 @@ mod tests {
 
     #[test]
     fn another_filter_is_another_story() {
-        let mut walk = Walk::new(OpenFiles::parse(TEXT.to_owned()));
+        let mut walk = Walk::new(OpenFiles::parse(TEXT.to_owned()), ROOM);
         walk.reach(0, &of(&record(300, 0, 0)));
         assert!(known(&walk, 400)[0].is_some());
         walk.reach(1, &of(&record(400, 0, 0)));
@@ -217,7 +226,7 @@ mod tests {
 
     #[test]
     fn what_may_not_be_in_its_order_is_not_known() {
-        let mut walk = Walk::new(OpenFiles::parse(TEXT.to_owned()));
+        let mut walk = Walk::new(OpenFiles::parse(TEXT.to_owned()), ROOM);
         let (Some((Entry::Thread(thread), _)), bytes) =
             (Entry::parse(&thread(40, "cat")), record(300, 1, 0))
         else {

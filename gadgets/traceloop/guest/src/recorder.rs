@@ -14,7 +14,7 @@ use gizmo_syscalls::expression::KernelTests;
 
 use crate::attach::Attached;
 use crate::counted::Counted;
-use crate::descriptors::{OpenFiles, Walk};
+use crate::descriptors::{self, OpenFiles, Walk};
 use crate::event::{Container, Events, loss_text};
 use crate::filter::Filter;
 use crate::inflight::{CallsInFlight, InFlight};
@@ -434,7 +434,7 @@ impl Recorder {
         mut seen: impl FnMut(&Record<'_>),
     ) -> Result<Walk, Error> {
         let (native, container) = (self.filter.native, recorded.container());
-        let mut walk = self.walk(recorded);
+        let mut walk = Walk::new(recorded.open_files.clone(), descriptors::ROOM);
         walk.go_on(boot_time_ns()?);
         let totals = self.slots.read(slot, |cpu, shown| {
             if let Shown::Record(record, ..) = shown {
@@ -450,11 +450,6 @@ impl Recorder {
         tell_lost(container.name, &totals);
         self.show_statistics(recorded, slot, events)?;
         Ok(walk)
-    }
-
-    /// The way along a ring from its beginning.
-    fn walk(&self, recorded: &Recorded) -> Walk {
-        Walk::new(recorded.open_files.clone())
     }
 
     fn show_statistics(

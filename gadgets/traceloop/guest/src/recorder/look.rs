@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use gizmo_guest::{Error, Follower, Recording, boot_time_ns, is_wanted};
 
 use super::{Recorded, Recorder, calls_in_flight, emit, tell_lost};
-use crate::descriptors::Walk;
+use crate::descriptors::{FOLLOWER_ROOM, Walk};
 use crate::event::Events;
 use crate::filter::Filter;
 use crate::inflight::InFlight;
@@ -16,6 +16,9 @@ use crate::{predicates, rules, selection};
 
 /// The run's own output as a follower. It may be the only one to see how a recording ends.
 const OWN: u32 = 0;
+
+/// Followers' ways along rings that have room to know descriptors; those of more followers show numbers.
+const MOST_WALKS: usize = 16;
 
 /// What a follower has been told of a slot.
 #[derive(Debug, Default)]
@@ -144,7 +147,7 @@ impl Recorder {
         // At its place each loss was marked; this is all of it.
         tell_lost(&recorded.name, &told.totals);
         self.show_statistics(recorded, slot, events)?;
-        Ok(told.walk.unwrap_or_default())
+        Ok(told.walk.unwrap_or_else(|| Walk::new(None, 0)))
     }
 
     /// The containers that somebody asks about, and their slots; those that have not begun have none.
@@ -168,10 +171,16 @@ impl Recorder {
         slot: u32,
         events: &mut Events,
     ) -> Result<(), Error> {
-        let begun = self.walk(recorded);
+        let walks = self.followers.values().flat_map(BTreeMap::values);
+        let room = match walks.filter(|told| told.walk.is_some()).count() {
+            ..MOST_WALKS => FOLLOWER_ROOM,
+            _ => 0,
+        };
         let told = self.followers.entry(follower).or_default();
         let told = told.entry(slot).or_default();
-        let walk = told.walk.get_or_insert(begun);
+        let walk = told
+            .walk
+            .get_or_insert_with(|| Walk::new(recorded.open_files.clone(), room));
         walk.go_on(boot_time_ns()?);
         let (native, container) = (self.filter.native, recorded.container());
         let totals = self
