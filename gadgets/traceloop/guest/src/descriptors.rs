@@ -65,8 +65,8 @@ pub struct Walk {
     descriptors: Descriptors,
     /// What was read later than all records so far.
     open_files: Option<Rc<OpenFiles>>,
-    /// Which filter the last record was made under.
-    era: usize,
+    /// Since when there was the filter under which the last record was made.
+    filter_boot_ns: u64,
     settled_boot_ns: u64,
 }
 
@@ -76,7 +76,7 @@ impl Walk {
         Self {
             descriptors: Descriptors::new(room),
             open_files,
-            era: 0,
+            filter_boot_ns: 0,
             settled_boot_ns: 0,
         }
     }
@@ -86,10 +86,10 @@ impl Walk {
         self.settled_boot_ns = now_boot_ns.saturating_sub(UNSETTLED_NS);
     }
 
-    /// The next record is told.
-    pub fn reach(&mut self, era: usize, record: &Record<'_>) {
-        if self.era != era {
-            self.era = era;
+    /// The next record is told, of a time in which there was this filter.
+    pub fn reach(&mut self, filter_boot_ns: u64, record: &Record<'_>) {
+        if self.filter_boot_ns != filter_boot_ns {
+            self.filter_boot_ns = filter_boot_ns;
             self.forget(record);
         }
         let is_read = |files: &mut Rc<OpenFiles>| files.read.end <= record.end_boot_ns();
@@ -131,7 +131,7 @@ impl Walk {
         }
     }
 
-    /// The same of a call that began at some time.
+    /// The same of a call that began at some time and has not returned.
     pub fn files_at(
         &self,
         begin_boot_ns: u64,
@@ -140,7 +140,8 @@ impl Walk {
         descriptors: impl Iterator<Item = usize>,
     ) -> Files<'_> {
         let mut files = [None; 6];
-        for arg in descriptors {
+        let is_settled = begin_boot_ns <= self.settled_boot_ns;
+        for arg in descriptors.filter(|_| is_settled) {
             let fd = args[arg] as u32 as i32;
             files[arg] = self.descriptors.target(pid, fd, begin_boot_ns);
         }
@@ -192,9 +193,15 @@ mod tests {
         [first, second]
     }
 
+    fn walk() -> Walk {
+        let mut walk = Walk::new(OpenFiles::parse(TEXT.to_owned()), ROOM);
+        walk.go_on(u64::MAX);
+        walk
+    }
+
     #[test]
     fn what_was_read_holds_from_then_on() {
-        let mut walk = Walk::new(OpenFiles::parse(TEXT.to_owned()), ROOM);
+        let mut walk = walk();
         walk.reach(0, &of(&record(10, 100, 0)));
         assert_eq!(known(&walk, 300), [None, None]);
         walk.reach(0, &of(&record(150, 60, 0)));
@@ -208,7 +215,7 @@ mod tests {
     #[test]
     fn what_was_read_in_the_midst_of_what_is_missing_is_nothing() {
         for (end, is_known) in [(100, true), (101, false), (300, false)] {
-            let mut walk = Walk::new(OpenFiles::parse(TEXT.to_owned()), ROOM);
+            let mut walk = walk();
             walk.forget(&of(&record(end, 0, 0)));
             walk.reach(0, &of(&record(400, 0, 0)));
             assert_eq!(known(&walk, 400)[0].is_some(), is_known, "{end}");
@@ -217,7 +224,7 @@ mod tests {
 
     #[test]
     fn another_filter_is_another_story() {
-        let mut walk = Walk::new(OpenFiles::parse(TEXT.to_owned()), ROOM);
+        let mut walk = walk();
         walk.reach(0, &of(&record(300, 0, 0)));
         assert!(known(&walk, 400)[0].is_some());
         walk.reach(1, &of(&record(400, 0, 0)));

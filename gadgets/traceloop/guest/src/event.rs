@@ -355,9 +355,10 @@ impl Events {
             .entry(kind)
             .or_insert_with(|| look_up(native, kind, &self.eras));
         let era = era_of(&self.eras, record);
-        walk.reach(era, record);
+        let filter = self.eras.get(era);
+        walk.reach(filter.map_or(0, |filter| filter.since_boot_ns), record);
         let is_followed = self.calls.is_some()
-            && self.eras.get(era).is_some_and(|era| era.has_effects)
+            && filter.is_some_and(|filter| filter.has_effects)
             && (known.effect.is_some() || known.decoder.descriptors().next().is_some());
         if is_followed {
             walk.meet(thread);
