@@ -25,7 +25,7 @@ mod tests {
         assert_eq!(size_of::<segment>(), SEGMENT_BYTES as usize);
         assert_eq!(size_of::<record>(), 24);
         assert_eq!(size_of::<capture>(), 4);
-        assert_eq!(size_of::<rule>(), 40);
+        assert_eq!(size_of::<rule>(), 104);
         assert_eq!(size_of::<in_flight>(), 112);
         assert_eq!(
             size_of::<selection>(),

@@ -53,7 +53,11 @@ impl ContainerSource {
             starting: add("starting", Kind::Bool)?,
             open_files: config
                 .get_bool("annotations.enable-open-files")
-                .then(|| add("open_files", Kind::String))
+                .then(|| {
+                    // Nothing to be read in a column.
+                    let spec = FieldSpec::new("open_files", Kind::String);
+                    source.add_field(spec.annotated("columns.hidden", "true"))
+                })
                 .transpose()?,
             source,
         }))

@@ -88,7 +88,8 @@ pub fn parse(text: &str) -> Option<(&str, &str)> {
     let (number, rest) = text.split_once('<')?;
     let is_number = number.parse::<u32>().is_ok() || number == "AT_FDCWD";
     let target = rest.strip_suffix("(deleted)").unwrap_or(rest);
-    Some((number, target.strip_suffix('>')?)).filter(|_| is_number)
+    let target = target.strip_suffix('>')?;
+    (is_number && !target.starts_with('<')).then_some((number, target))
 }
 
 /// A text without what its descriptors refer to.
