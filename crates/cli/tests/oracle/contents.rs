@@ -2,7 +2,6 @@
 
 use crate::args;
 use crate::compare::{Findings, Runs};
-use crate::differences;
 use crate::normal::{Content, Message};
 use crate::recording::{Arg, Record};
 use crate::strace::Call;
@@ -47,11 +46,8 @@ pub fn contents_agree(
             (None, None) => {}
             (None, Some(Content::Strings(ours, false))) if strace == "[]" && ours.is_empty() => {}
             (None, Some(Content::Bytes(ours, false))) if strace == "[]" && ours.is_empty() => {}
-            (_, ours) => match differences::of_content(record, &gizmo.name, ours.is_some()) {
-                Some(difference) => drop(findings.differences.insert(difference)),
-                None if ours.is_some() => return wrong("only gizmo has its content"),
-                None => return wrong("only strace has its content"),
-            },
+            (_, Some(_)) => return wrong("only gizmo has its content"),
+            (_, None) => return wrong("only strace has its content"),
         }
     }
     Ok(())

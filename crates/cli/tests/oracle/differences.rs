@@ -1,7 +1,5 @@
 //! Where gizmo and strace rightly say different things.
 
-use crate::recording::Record;
-
 /// A kind of difference. A program's test lists those it shows, and fails if it shows more or fewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Difference {
@@ -19,8 +17,6 @@ pub enum Difference {
     ExecOfThread,
     /// strace 6.1 does not know calls of later kernels and shows their numbers.
     NewCall,
-    /// What an option's argument points to depends on the option. strace knows the options, gizmo shows the argument.
-    ByOption,
 }
 
 /// Calls that strace 6.1 does not know; their numbers are the same in all tables.
@@ -48,11 +44,3 @@ pub const NEW_CALLS: &[(u32, &str)] = &[
     (469, "file_setattr"),
     (470, "listns"),
 ];
-
-/// Why only one of the two shows the content of this argument, if there is a reason.
-pub fn of_content(record: &Record, arg: &str, is_gizmos: bool) -> Option<Difference> {
-    match (record.syscall.as_str(), arg, is_gizmos) {
-        ("prctl", "arg2", false) => Some(Difference::ByOption),
-        _ => None,
-    }
-}

@@ -50,7 +50,7 @@ programs! {
     direct_calls_without_libc: "direct", Bare, [];
     files_of_a_static_program: "files", Static, [];
     libc_loaded: "libc", Dynamic, [];
-    threads: "threads", Dynamic, [ByOption];
+    threads: "threads", Dynamic, [];
     forks_and_clones: "forks", Static, [];
     signals_that_interrupt: "signals", Static, [Restored];
     many_errors: "errnos", Static, [];
