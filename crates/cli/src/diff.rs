@@ -8,9 +8,9 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use gizmo_runtime::{Difference, Profile, Wanted, What, compare};
 
-use crate::calls::CallsFlag;
 use crate::logging::escape_json;
 use crate::table::{cell, render};
+use crate::wanted::CallsFlag;
 
 pub(crate) const HELP: &str = "\
 Examples:

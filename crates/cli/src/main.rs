@@ -5,7 +5,6 @@
 #![forbid(unsafe_code)]
 
 mod bench;
-mod calls;
 mod containers;
 mod context;
 mod diff;
@@ -18,6 +17,7 @@ mod show;
 mod syscalls;
 mod table;
 mod view;
+mod wanted;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

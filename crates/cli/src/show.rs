@@ -12,8 +12,8 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 use gizmo_model::params::ParamValues;
 use gizmo_runtime::{ShowOptions, SummaryBy};
 
-use crate::calls::WantedFlags;
 use crate::run::{self, flags, settings, terminal_width};
+use crate::wanted::WantedFlags;
 
 pub(crate) const HELP: &str = "\
 Where a recording was cut, because its run was killed or the disk was full, everything up to there is shown, and a warning \

@@ -16,6 +16,7 @@ use gizmo_runtime::live::{
 
 pub(crate) use self::recordings::{RecordingsArgs, recordings};
 pub(crate) use self::snapshot::{SnapshotArgs, snapshot};
+use crate::wanted::ContainersFlag;
 
 /// Where RUN comes from.
 pub(crate) const RUN_HELP: &str = "RUN is the name or process id that `gizmo recordings` shows; it can be left out when there is only one run";
@@ -33,16 +34,8 @@ pub(crate) struct Target {
     /// The run
     #[arg(value_name = "RUN")]
     run: Option<String>,
-    /// Only containers with these names: a,b; !a leaves one out
-    #[arg(
-        short = 'c',
-        long = "containername",
-        alias = "runtime-containername",
-        value_name = "NAMES",
-        default_value = "",
-        hide_default_value = true
-    )]
-    containers: String,
+    #[command(flatten)]
+    only: ContainersFlag,
 }
 
 /// Arguments of `forget`.
@@ -79,7 +72,7 @@ pub(crate) enum FilterCommand {
 /// # Errors
 /// There is no such run, or it refuses.
 pub(crate) fn forget(args: &ForgetArgs, verbose: bool) -> anyhow::Result<()> {
-    let request = request(Ask::Forget, &args.target.containers, verbose);
+    let request = request(Ask::Forget, &args.target.only.containers, verbose);
     ask(find(args.target.run.as_deref())?, &request)?;
     Ok(())
 }

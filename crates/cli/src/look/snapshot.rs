@@ -58,7 +58,7 @@ pub(crate) fn snapshot(args: &SnapshotArgs, verbose: bool) -> anyhow::Result<()>
     } else {
         Ask::Snapshot
     };
-    let mut request = request(ask, &args.target.containers, verbose);
+    let mut request = request(ask, &args.target.only.containers, verbose);
     request.form.output.clone_from(&args.output);
     request.form.fields.clone_from(&args.fields);
     let filters = args

@@ -18,7 +18,7 @@ use tracing::subscriber::{NoSubscriber, with_default};
 
 use state::View;
 
-use crate::calls::WantedFlags;
+use crate::wanted::WantedFlags;
 
 pub(crate) const HELP: &str = "\
 Keys: arrows, PgUp, PgDn, Home and End move; Enter shows a call with all its arguments; / searches, n and N find the next and the one \

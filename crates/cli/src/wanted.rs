@@ -1,4 +1,4 @@
-//! The flags that say which calls of a recording are meant.
+//! The flags that say which containers and calls of a run or of a recording are meant.
 
 use clap::Args;
 use gizmo_runtime::Wanted;
@@ -6,7 +6,16 @@ use gizmo_runtime::Wanted;
 /// Which containers and calls.
 #[derive(Args)]
 pub(crate) struct WantedFlags {
-    /// Only events of containers with these names: a,b; !a leaves one out
+    #[command(flatten)]
+    containers: ContainersFlag,
+    #[command(flatten)]
+    calls: CallsFlag,
+}
+
+/// Which containers.
+#[derive(Args)]
+pub(crate) struct ContainersFlag {
+    /// Only containers with these names: a,b; !a leaves one out
     #[arg(
         short = 'c',
         long = "containername",
@@ -15,9 +24,7 @@ pub(crate) struct WantedFlags {
         default_value = "",
         hide_default_value = true
     )]
-    containers: String,
-    #[command(flatten)]
-    calls: CallsFlag,
+    pub(crate) containers: String,
 }
 
 /// Which calls.
@@ -37,7 +44,7 @@ pub(crate) struct CallsFlag {
 impl WantedFlags {
     /// What the flags come to.
     pub(crate) fn wanted(&self) -> Wanted {
-        self.calls.wanted(&self.containers)
+        self.calls.wanted(&self.containers.containers)
     }
 }
 
